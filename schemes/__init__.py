@@ -1,0 +1,1 @@
+"""The landmark schemes that ship with tufa-cli, as data; read them through tufa_cli.schemes."""

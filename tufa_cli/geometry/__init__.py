@@ -1,0 +1,1 @@
+"""Shapes, planes and crops as plain arrays: no files, no schemes, no torch."""

@@ -1,0 +1,45 @@
+"""The one door to the data files in ``schemes/``.
+
+They are installed as the package ``tufa_cli.schemes.builtin``. Some ways of running (a checkout
+that is not installed, a legacy editable install) do not map that name, so a checkout's own folder
+is the fallback.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import tufa_cli
+from tufa_cli.errors import TufaError
+
+
+def builtin_folder() -> Traversable:
+    """The folder of shipped scheme files."""
+    try:
+        return resources.files("tufa_cli.schemes.builtin")
+    except ModuleNotFoundError:
+        checkout = Path(tufa_cli.__file__).resolve().parent.parent / "schemes"
+        if checkout.is_dir():
+            return checkout
+        raise
+
+
+def builtin_text(name: str) -> str:
+    """The text of one shipped file."""
+    try:
+        return (builtin_folder() / name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise TufaError(
+            f"the installed package has no schemes/{name}", "reinstall tufa-cli"
+        ) from None
+
+
+def builtin_names() -> list[str]:
+    """Names of the shipped schemes (files whose name starts with an underscore are not schemes)."""
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in builtin_folder().iterdir()
+        if entry.name.endswith(".yaml") and not entry.name.startswith("_")
+    )

@@ -1,0 +1,63 @@
+"""``Scheme``: what the points of a landmark scheme are, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tufa_cli.schemes.parts import Meaning, load_parts, same
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A landmark scheme, addressed by name and never by its number of points.
+
+    meanings: (K) the place of each point on the face.
+    names: (K) a unique name for each point.
+    flip: (K) index of the point that takes each point's place in a mirrored photo.
+    skeleton: pairs of indices to draw lines between.
+    normaliser: the pair of indices whose distance divides errors, or None for the side of the
+        plane's face box (aflw21, aflw19).
+    """
+
+    name: str
+    title: str
+    source: str
+    meanings: tuple[Meaning, ...]
+    names: tuple[str, ...]
+    flip: tuple[int, ...]
+    skeleton: tuple[tuple[int, int], ...]
+    normaliser: tuple[int, int] | None
+    aliases: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.meanings)
+
+    @cached_property
+    def flip_index(self) -> NDArray[np.intp]:
+        """(K,) ``flip`` as an index array: mirrored points are ``points[flip_index]``."""
+        return np.asarray(self.flip, dtype=np.intp)
+
+    @cached_property
+    def groups(self) -> dict[str, list[int]]:
+        """Indices of the points by the group of their part (jaw, left_eye, mouth ...)."""
+        parts = load_parts()
+        groups: dict[str, list[int]] = {}
+        for index, meaning in enumerate(self.meanings):
+            groups.setdefault(parts[meaning.part].group, []).append(index)
+        return groups
+
+    def shared_with(self, other: Scheme) -> Iterator[tuple[int, int]]:
+        """Pairs (index here, index there) of points that mean the same."""
+        by_part: dict[str, list[int]] = {}
+        for j, meaning in enumerate(other.meanings):
+            by_part.setdefault(meaning.part, []).append(j)
+        for i, meaning in enumerate(self.meanings):
+            for j in by_part.get(meaning.part, ()):
+                if same(meaning, other.meanings[j]):
+                    yield i, j
+                    break
