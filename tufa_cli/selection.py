@@ -1,0 +1,157 @@
+"""Which photos of a source to use: lists of photo names, matched strictly.
+
+One rule for every command that takes ``--list`` and ``--exclude``. A line names a photo when
+
+1. it is the photo's path relative to its root; else
+2. it is the end of the photo's whole path (root and path), folder by folder: ``a.jpg`` and
+   ``afw/a.jpg`` name ``/data/300w/afw/a.jpg``, ``fw/a.jpg`` does not; else
+3. the same without the photo's extension: ``a``, ``afw/a``.
+
+So one list serves whether the source was read from the dataset's folder or one below it. A line
+that names several photos is an error, since guessing would mix training and test faces.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tufa_cli.annotation import AnnotatedImage
+from tufa_cli.errors import InputError, TufaError
+
+Segments = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The photos that were chosen (iterate it), and what the lists named in vain.
+
+    images: in the order they came.
+    unmatched_include, unmatched_exclude: sorted lines of each list that name no photo.
+    """
+
+    images: tuple[AnnotatedImage, ...]
+    unmatched_include: tuple[str, ...] = ()
+    unmatched_exclude: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[AnnotatedImage]:
+        return iter(self.images)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def warnings(self) -> list[str]:
+        """One line per list that named photos in vain, with the count and the first names."""
+        lists = (("--list", self.unmatched_include), ("--exclude", self.unmatched_exclude))
+        return [
+            f"{len(names)} name{'s' if len(names) > 1 else ''} of {option} matched no photo: "
+            + ", ".join(names[:3])
+            + (", …" if len(names) > 3 else "")
+            for option, names in lists
+            if names
+        ]
+
+
+def read_name_list(path: str | Path) -> set[str]:
+    """The photo names of a text file, one a line; blank lines are left out.
+
+    Raises InputError when the file cannot be read as UTF-8 text or holds no name.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(path, "is not a text file in UTF-8") from error
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror or error}") from error
+    names = {line.strip() for line in text.splitlines() if line.strip()}
+    if not names:
+        raise InputError(path, "holds no names", hint="one photo name per line")
+    return names
+
+
+def select(
+    images: Iterable[AnnotatedImage],
+    include: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
+) -> Selection:
+    """The photos that ``include`` names (all when None) and ``exclude`` does not.
+
+    A photo named by both is left out. The same photo (root and path) may come several times and
+    stays so. Raises TufaError when a line names several different photos.
+    """
+    kept = tuple(images)
+    index = NameIndex(kept)
+    wanted, in_vain = index.find_all(include) if include is not None else (None, ())
+    unwanted, idle = index.find_all(exclude) if exclude is not None else (set(), ())
+    chosen = tuple(
+        image
+        for image in kept
+        if (wanted is None or _segments(image) in wanted) and _segments(image) not in unwanted
+    )
+    return Selection(chosen, in_vain, idle)
+
+
+class NameIndex:
+    """Finds photos by the lines of a list; see the module's text for the rule."""
+
+    def __init__(self, images: Iterable[AnnotatedImage]) -> None:
+        self._by_path: dict[Segments, set[Segments]] = defaultdict(set)
+        self._by_name: dict[str, set[Segments]] = defaultdict(set)
+        self._by_stem: dict[str, set[Segments]] = defaultdict(set)
+        for image in images:
+            photo = _segments(image)
+            self._by_path[_split(image.path)].add(photo)
+            self._by_name[photo[-1]].add(photo)
+            self._by_stem[PurePosixPath(photo[-1]).stem].add(photo)
+
+    def find(self, line: str) -> set[Segments]:
+        """The photos that ``line`` names: none, or one; several raise TufaError."""
+        wanted = _split(line)
+        if not wanted:
+            return set()
+        found = self._by_path.get(wanted) or {
+            photo for photo in self._by_name.get(wanted[-1], ()) if _ends(photo, wanted)
+        }
+        found = found or {
+            photo for photo in self._by_stem.get(wanted[-1], ()) if _ends(photo[:-1], wanted[:-1])
+        }
+        if len(found) > 1:
+            examples = ", ".join("/".join(photo[-3:]) for photo in sorted(found)[:2])
+            raise TufaError(
+                f"'{line}' names {len(found)} photos: {examples}",
+                "write more of the path in the list",
+            )
+        return found
+
+    def find_all(self, lines: Iterable[str]) -> tuple[set[Segments], tuple[str, ...]]:
+        """The photos that the lines name, and the sorted lines that name none."""
+        found: set[Segments] = set()
+        in_vain = []
+        for line in sorted(set(lines)):
+            photos = self.find(line)
+            found |= photos
+            if not photos:
+                in_vain.append(line)
+        return found, tuple(in_vain)
+
+
+def _ends(photo: Segments, wanted: Segments) -> bool:
+    return len(wanted) <= len(photo) and photo[len(photo) - len(wanted) :] == wanted
+
+
+def _segments(image: AnnotatedImage) -> Segments:
+    """The parts of the photo's whole path; the same photo reached two ways gives the same."""
+    root = Path(image.root).absolute().as_posix() if image.root is not None else ""
+    return _split(posixpath.join(root, image.path))
+
+
+def _split(path: str) -> Segments:
+    # NFC: a name typed on one system and a file name stored by another may compose accents
+    # differently.
+    clean = posixpath.normpath(unicodedata.normalize("NFC", path.strip()).replace("\\", "/"))
+    return tuple(part for part in clean.split("/") if part not in ("", "."))
