@@ -1,1 +1,1 @@
-"""."""
+"""Training the regressor: config, loss, loop. Distributed set-up comes with issue 4."""

@@ -1,0 +1,198 @@
+"""The training configuration: a frozen record from YAML plus ``key=value`` words.
+
+Every mistake is reported at once with the nearest right name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from tufa_cli.data.augment import AugmentConfig
+from tufa_cli.errors import InputError, ProblemsError, nearest
+from tufa_cli.model.config import SIZES
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run.
+
+    packs: pack files (relative to the working folder). model: a size; model_options: single values
+    of ModelConfig. init: weights file to start from, or None.
+    steps, batch_size: optimiser steps and faces per step. lr is the peak after ``warmup`` steps and
+    falls to ``lr_end`` times itself along a half cosine. ema: decay of the averaged weights, which
+    are what is validated and saved.
+    temperature, shares: how sources are drawn (data.packed.group_shares).
+    align_lr: learning rate of the alignment embeddings over lr, 0 keeps the plane's anchors;
+    align_penalty: weight of their squared length.
+    validate_every, save_every: in steps. limit_per_group: at most so many faces of a source and
+    scheme (for comparisons), or None. sources, schemes: train on these alone, or None for all.
+    amp: "bf16", "fp16" (GPU only) or "off".
+    """
+
+    packs: tuple[str, ...] = ()
+    model: str = "nano"
+    model_options: Mapping[str, Any] = field(default_factory=dict)
+    init: str | None = None
+    name: str = "run"
+    seed: int = 0
+    steps: int = 10000
+    batch_size: int = 64
+    lr: float = 1e-3
+    lr_end: float = 0.01
+    warmup: int = 300
+    weight_decay: float = 0.02
+    grad_clip: float = 1.0
+    ema: float = 0.998
+    align_lr: float = 0.1
+    align_penalty: float = 1.0
+    temperature: float = 0.5
+    shares: Mapping[str, float] = field(default_factory=dict)
+    sources: tuple[str, ...] | None = None
+    schemes: tuple[str, ...] | None = None
+    limit_per_group: int | None = None
+    validate_every: int = 500
+    save_every: int = 250
+    amp: Literal["bf16", "fp16", "off"] = "bf16"
+    device: str = "auto"
+    threads: int | None = None
+    workers: int = 1
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for YAML and JSON."""
+        return _plain(dataclasses.asdict(self))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (tuple, list)) else value
+
+
+def load_config(path: Path | None, words: Sequence[str] = ()) -> TrainConfig:
+    """A configuration from a YAML file (or the defaults) and ``key=value`` words.
+
+    Keys of nested records are written with dots: ``augment.flip=0``. Raises InputError when the
+    file is not YAML and ProblemsError with everything that is wrong.
+    """
+    raw: dict[str, Any] = {}
+    if path is not None:
+        try:
+            raw = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except OSError as error:
+            raise InputError(path, f"cannot read the config: {error.strerror}") from None
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            raise InputError(path, "not valid YAML", mark.line + 1 if mark else None) from None
+        if not isinstance(raw, dict):
+            raise InputError(path, "a config is a mapping of keys to values")
+    problems: list[str] = []
+    for word in words:
+        _set_word(raw, word, problems)
+    config = _build(TrainConfig, raw, "", problems)
+    if config is not None and not problems:
+        _check(config, problems)
+    if problems or config is None:
+        raise ProblemsError(path or "config", problems, "the keys are listed in docs/train.md")
+    return config
+
+
+def _set_word(raw: dict[str, Any], word: str, problems: list[str]) -> None:
+    key, equals, text = word.partition("=")
+    if not equals or not key:
+        problems.append(f"'{word}': expected key=value")
+        return
+    *folders, last = key.split(".")
+    for folder in folders:
+        raw = raw.setdefault(folder, {})
+        if not isinstance(raw, dict):
+            problems.append(f"'{word}': {folder} is not a group of keys")
+            return
+    value = yaml.safe_load(text)
+    # YAML 1.1 reads 1e-3 as text; a number was meant.
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            pass
+    raw[last] = value
+
+
+def _build(kind: type, raw: Mapping[str, Any], prefix: str, problems: list[str]) -> Any:
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for key, value in raw.items():
+        if key not in hints:
+            near = nearest(str(key), hints, 1)
+            offer = f", did you mean {prefix}{near[0]}?" if near else ""
+            problems.append(f"unknown key '{prefix}{key}'{offer}")
+        elif dataclasses.is_dataclass(hints[key]) and isinstance(value, Mapping):
+            values[key] = _build(hints[key], value, f"{prefix}{key}.", problems)
+        else:
+            fits, converted = _convert(hints[key], value)
+            if fits:
+                values[key] = converted
+            else:
+                problems.append(f"{prefix}{key}: {value!r} is not {_describe(hints[key])}")
+    return kind(**values) if not problems else None
+
+
+def _convert(hint: Any, value: Any) -> tuple[bool, Any]:
+    """Whether a YAML value fits a type, and the value in that type."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return type(None) in args, None
+        return _convert(next(a for a in args if a is not type(None)), value)
+    if origin is Literal:
+        value = "off" if value is False else value
+        return value in args, value
+    if origin is tuple:
+        value = [value] if isinstance(value, str) else value
+        return isinstance(value, list), tuple(value) if isinstance(value, list) else value
+    if origin is not None or hint is Mapping:
+        return isinstance(value, Mapping), value
+    if isinstance(value, bool):
+        return False, value
+    if hint is float:
+        if isinstance(value, str):
+            try:
+                value = float(value)
+            except ValueError:
+                return False, value
+        return isinstance(value, (int, float)), float(value) if not isinstance(value, list) else 0
+    if hint is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return isinstance(value, hint), value
+
+
+def _describe(hint: Any) -> str:
+    args = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(map(str, args))
+    words = {int: "a whole number", float: "a number", str: "a text"}
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return _describe(args[0]) + " or null"
+    return words.get(hint, "a list" if typing.get_origin(hint) is tuple else "a mapping")
+
+
+def _check(config: TrainConfig, problems: list[str]) -> None:
+    if not config.packs:
+        problems.append("packs: name at least one pack file")
+    if config.model not in SIZES:
+        problems.append(f"model: unknown size '{config.model}', known: {', '.join(SIZES)}")
+    for key in ("steps", "batch_size", "validate_every", "save_every"):
+        if getattr(config, key) < 1:
+            problems.append(f"{key}: must be at least 1")
+    if config.lr <= 0:
+        problems.append("lr: must be greater than 0")
+    if not 0 <= config.ema < 1:
+        problems.append("ema: must be in 0..1, below 1")
