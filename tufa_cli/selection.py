@@ -91,7 +91,7 @@ def select(
     chosen = tuple(
         image
         for image in kept
-        if (wanted is None or _segments(image) in wanted) and _segments(image) not in unwanted
+        if (wanted is None or photo_key(image) in wanted) and photo_key(image) not in unwanted
     )
     return Selection(chosen, in_vain, idle)
 
@@ -104,7 +104,7 @@ class NameIndex:
         self._by_name: dict[str, set[Segments]] = defaultdict(set)
         self._by_stem: dict[str, set[Segments]] = defaultdict(set)
         for image in images:
-            photo = _segments(image)
+            photo = photo_key(image)
             self._by_path[_split(image.path)].add(photo)
             self._by_name[photo[-1]].add(photo)
             self._by_stem[PurePosixPath(photo[-1]).stem].add(photo)
@@ -144,8 +144,8 @@ def _ends(photo: Segments, wanted: Segments) -> bool:
     return len(wanted) <= len(photo) and photo[len(photo) - len(wanted) :] == wanted
 
 
-def _segments(image: AnnotatedImage) -> Segments:
-    """The parts of the photo's whole path; the same photo reached two ways gives the same."""
+def photo_key(image: AnnotatedImage) -> Segments:
+    """The parts of the photo's whole path: the same for one photo reached in two ways."""
     root = Path(image.root).absolute().as_posix() if image.root is not None else ""
     return _split(posixpath.join(root, image.path))
 
