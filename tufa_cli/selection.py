@@ -16,9 +16,9 @@ from __future__ import annotations
 import posixpath
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import InputError, TufaError
@@ -26,35 +26,23 @@ from tufa_cli.errors import InputError, TufaError
 Segments = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Selection:
-    """The photos that were chosen (iterate it), and what the lists named in vain.
+class Selection(NamedTuple):
+    """What the lists chose: ``chosen, unmatched = select(...)``.
 
-    images: in the order they came.
-    unmatched_include, unmatched_exclude: sorted lines of each list that name no photo.
+    chosen: the photos, in the order they came.
+    unmatched: the lines of the lists that name no photo, sorted.
     """
 
-    images: tuple[AnnotatedImage, ...]
-    unmatched_include: tuple[str, ...] = ()
-    unmatched_exclude: tuple[str, ...] = ()
+    chosen: list[AnnotatedImage]
+    unmatched: list[str]
 
-    def __iter__(self) -> Iterator[AnnotatedImage]:
-        return iter(self.images)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def warnings(self) -> list[str]:
-        """One line per list that named photos in vain, with the count and the first names."""
-        lists = (("--list", self.unmatched_include), ("--exclude", self.unmatched_exclude))
-        return [
-            f"{len(names)} name{'s' if len(names) > 1 else ''} of {option} matched no photo: "
-            + ", ".join(names[:3])
-            + (", …" if len(names) > 3 else "")
-            for option, names in lists
-            if names
-        ]
+    def warning(self) -> str | None:
+        """One line with the count of the names in vain and the first of them, or None."""
+        if not self.unmatched:
+            return None
+        names = ", ".join(self.unmatched[:3]) + (", …" if len(self.unmatched) > 3 else "")
+        count = len(self.unmatched)
+        return f"{count} listed name{'s' if count > 1 else ''} matched no photo: {names}"
 
 
 def read_name_list(path: str | Path) -> set[str]:
@@ -84,16 +72,16 @@ def select(
     A photo named by both is left out. The same photo (root and path) may come several times and
     stays so. Raises TufaError when a line names several different photos.
     """
-    kept = tuple(images)
+    kept = list(images)
     index = NameIndex(kept)
-    wanted, in_vain = index.find_all(include) if include is not None else (None, ())
-    unwanted, idle = index.find_all(exclude) if exclude is not None else (set(), ())
-    chosen = tuple(
+    wanted, in_vain = index.find_all(include) if include is not None else (None, set())
+    unwanted, idle = index.find_all(exclude) if exclude is not None else (set(), set())
+    chosen = [
         image
         for image in kept
         if (wanted is None or photo_key(image) in wanted) and photo_key(image) not in unwanted
-    )
-    return Selection(chosen, in_vain, idle)
+    ]
+    return Selection(chosen, sorted(in_vain | idle))
 
 
 class NameIndex:
@@ -128,16 +116,10 @@ class NameIndex:
             )
         return found
 
-    def find_all(self, lines: Iterable[str]) -> tuple[set[Segments], tuple[str, ...]]:
-        """The photos that the lines name, and the sorted lines that name none."""
-        found: set[Segments] = set()
-        in_vain = []
-        for line in sorted(set(lines)):
-            photos = self.find(line)
-            found |= photos
-            if not photos:
-                in_vain.append(line)
-        return found, tuple(in_vain)
+    def find_all(self, lines: Iterable[str]) -> tuple[set[Segments], set[str]]:
+        """The photos that the lines name, and the lines that name none."""
+        photos = {line: self.find(line) for line in sorted(set(lines))}
+        return set().union(*photos.values()), {line for line, found in photos.items() if not found}
 
 
 def _ends(photo: Segments, wanted: Segments) -> bool:
