@@ -13,6 +13,7 @@ A scheme file::
       - {part: left_pupil}      # a named point; `name:`/`names:` may rename points
     flip: [[0, 32]]             # only where the meanings do not tell
     skeleton: [[0, 1]]          # only where the parts do not tell; replaces the derived one
+    skeleton_also: [[4, 5]]     # lines to draw beside the derived ones
 """
 
 from __future__ import annotations
@@ -30,7 +31,17 @@ from tufa_cli.schemes.files import builtin_names, builtin_text
 from tufa_cli.schemes.model import Scheme
 from tufa_cli.schemes.parts import Meaning, canonical, load_parts, mirrored, same
 
-_KEYS = {"name", "title", "aliases", "source", "normaliser", "points", "flip", "skeleton"}
+_KEYS = {
+    "name",
+    "title",
+    "aliases",
+    "source",
+    "normaliser",
+    "points",
+    "flip",
+    "skeleton",
+    "skeleton_also",
+}
 _POINT_KEYS = {"part", "t", "from", "to", "count", "name", "names"}
 
 
@@ -117,7 +128,7 @@ def _build(raw: dict[str, Any], problems: list[str]) -> Scheme:
         meanings=tuple(meanings),
         names=tuple(names),
         flip=_flip(raw.get("flip"), meanings, problems),
-        skeleton=_skeleton(raw.get("skeleton"), meanings, problems),
+        skeleton=_skeleton(raw, meanings, problems),
         normaliser=_normaliser(raw.get("normaliser"), len(meanings), problems),
         aliases=tuple(str(alias) for alias in raw.get("aliases") or ()),
     )
@@ -214,30 +225,30 @@ def _flip(raw: Any, meanings: list[Meaning], problems: list[str]) -> tuple[int, 
 
 
 def _skeleton(
-    raw: Any, meanings: list[Meaning], problems: list[str]
+    raw: dict[str, Any], meanings: list[Meaning], problems: list[str]
 ) -> tuple[tuple[int, int], ...]:
-    if raw is not None:
-        try:
-            edges = [(int(a), int(b)) for a, b in raw]
-        except (TypeError, ValueError):
-            problems.append("'skeleton' is a list of index pairs")
-            return ()
-        for a, b in edges:
-            if not (0 <= a < len(meanings) and 0 <= b < len(meanings)):
-                problems.append(f"skeleton edge {a}-{b}: no such point")
-        return tuple(edges)
-    edges = []
-    for part in load_parts().values():
-        if not part.is_curve:
-            continue
-        along = [(m.t, i) for i, m in enumerate(meanings) if m.part == part.name]
-        if not along:
-            continue
-        along += [(0.0, i) for i, m in enumerate(meanings) if m.part == part.start]
-        along += [(1.0, i) for i, m in enumerate(meanings) if m.part == part.end]
-        order = [i for _, i in sorted(along)]
-        edges += list(pairwise(order))
-    return tuple(edges)
+    edges = _edges(raw, "skeleton", len(meanings), problems)
+    if "skeleton" not in raw:
+        for part in load_parts().values():
+            if not part.is_curve or not any(m.part == part.name for m in meanings):
+                continue
+            ends = {canonical(str(part.start)): 0.0, canonical(str(part.end)): 1.0}
+            along = [(m.t, i) for i, m in enumerate(meanings) if m.part == part.name]
+            along += [(ends[m], i) for i, m in enumerate(meanings) if m in ends]
+            edges += list(pairwise(i for _, i in sorted(along)))
+    return tuple(edges + _edges(raw, "skeleton_also", len(meanings), problems))
+
+
+def _edges(raw: dict[str, Any], key: str, count: int, problems: list[str]) -> list[tuple[int, int]]:
+    try:
+        edges = [(int(a), int(b)) for a, b in raw.get(key) or ()]
+    except (TypeError, ValueError):
+        problems.append(f"'{key}' is a list of index pairs")
+        return []
+    for a, b in edges:
+        if not (0 <= a < count and 0 <= b < count):
+            problems.append(f"{key}: edge {a}-{b}: no such point")
+    return edges
 
 
 def _normaliser(raw: Any, count: int, problems: list[str]) -> tuple[int, int] | None:

@@ -22,14 +22,23 @@ T_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Part:
-    """A curve from one named point to another, or (``start`` None) a named point itself."""
+    """A curve from one named point to another, or (``start`` None) a named point itself.
+
+    curve, at: the curve and fraction where a named point lies, if it lies on one (chin: jaw, 0.5).
+    reverse: whether mirroring turns a curve's t into 1 - t.
+    mean_of: the places whose mean a named point is, or the curves (at the same t) that a curve
+        runs in the middle of.
+    """
 
     name: str
     mirror: str
     group: str
     start: str | None = None
     end: str | None = None
+    curve: str | None = None
+    at: float = 0.0
     reverse: bool = False
+    mean_of: tuple[str, ...] = ()
 
     @property
     def is_curve(self) -> bool:
@@ -55,6 +64,7 @@ def load_parts() -> Mapping[str, Part]:
     for name, entry in raw.items():
         is_self = entry["mirror"] == name
         entry.setdefault("reverse", is_self and "start" in entry)
+        entry["mean_of"] = tuple(entry.get("mean_of", ()))
         parts[name] = Part(name=name, **entry)
     problems = _problems(parts)
     if problems:
@@ -73,19 +83,43 @@ def _problems(parts: Mapping[str, Part]) -> list[str]:
         for end in (part.start, part.end):
             if end is not None and (end not in parts or parts[end].is_curve):
                 problems.append(f"{part.name}: its end {end} is not a named point")
+        if part.curve is not None and (part.curve not in parts or not parts[part.curve].is_curve):
+            problems.append(f"{part.name}: it lies on {part.curve}, which is not a curve")
+        for place in part.mean_of:
+            other = parts.get(place.split("@")[0])
+            if other is None or (other.is_curve and not part.is_curve and "@" not in place):
+                problems.append(f"{part.name}: mean_of has {place}, which is not a place")
     return problems
 
 
-def canonical(part: str, t: float | None) -> Meaning:
-    """The one way to write a place: the ends of a curve become the named points they are."""
+def canonical(part: str, t: float | None = None) -> Meaning:
+    """The one way to write a place.
+
+    The ends of a curve become the named points they are; a named point that lies on a curve
+    becomes a place on that curve.
+    """
     entry = load_parts()[part]
-    if not entry.is_curve or t is None:
-        return Meaning(part)
-    if t < T_TOLERANCE:
-        return Meaning(str(entry.start))
+    if not entry.is_curve:
+        return Meaning(part) if entry.curve is None else canonical(entry.curve, entry.at)
+    if t is None or t < T_TOLERANCE:
+        return canonical(str(entry.start))
     if t > 1 - T_TOLERANCE:
-        return Meaning(str(entry.end))
+        return canonical(str(entry.end))
     return Meaning(part, round(float(t), 6))
+
+
+def parse_place(text: str) -> Meaning:
+    """A place written as ``part`` or ``part@t``."""
+    part, _, t = text.partition("@")
+    return canonical(part, float(t) if t else None)
+
+
+def mean_places(meaning: Meaning) -> tuple[Meaning, ...]:
+    """The places whose mean ``meaning`` is by definition; empty for most places."""
+    entry = load_parts()[meaning.part]
+    if entry.is_curve:
+        return tuple(canonical(part, meaning.t) for part in entry.mean_of)
+    return tuple(parse_place(place) for place in entry.mean_of)
 
 
 def mirrored(meaning: Meaning) -> Meaning:

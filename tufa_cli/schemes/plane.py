@@ -51,16 +51,29 @@ class Plane:
     def to_json(self) -> str:
         """The plane as a JSON text, 6 decimals (1e-6 of the face's crop)."""
         window = self.window
-        data = {
+        head = {
             "kind": "tufa-plane",
             "version": 1,
             "name": self.name,
             "reference": self.reference,
             "window": [window.x, window.y, window.side],
-            "anchors": {k: np.round(v, 6).tolist() for k, v in self.anchors.items()},
-            "report": dict(self.report),
         }
-        return json.dumps(data, indent=1) + "\n"
+        # One scheme a line, so that a changed plane reads as such in a diff.
+        lines = [f'"{key}": {json.dumps(value)},' for key, value in head.items()]
+        lines.append(
+            _block("anchors", {k: np.round(v, 6).tolist() for k, v in self.anchors.items()})
+        )
+        lines[-1] += ","
+        report = {k: v for k, v in self.report.items()}
+        lines.append(f'"report": {json.dumps(report, indent=1)}')
+        return "{\n" + "\n".join(lines) + "\n}\n"
+
+
+def _block(key: str, entries: Mapping[str, Any]) -> str:
+    rows = ",\n".join(
+        f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in entries.items()
+    )
+    return f'"{key}": {{\n{rows}\n}}'
 
 
 def plane_from_json(text: str, where: str) -> Plane:
@@ -70,7 +83,9 @@ def plane_from_json(text: str, where: str) -> Plane:
         if data["kind"] != "tufa-plane" or data["version"] != 1:
             raise InputError(where, "not a plane file of version 1")
         anchors = {k: np.asarray(v, dtype=np.float64) for k, v in data["anchors"].items()}
-        if any(a.ndim != 2 or a.shape[1] != 2 or not np.isfinite(a).all() for a in anchors.values()):
+        if not all(
+            a.ndim == 2 and a.shape[1] == 2 and np.isfinite(a).all() for a in anchors.values()
+        ):
             raise InputError(where, "anchors must be lists of finite [x, y]")
         return Plane(
             data["name"], data["reference"], anchors, Window(*data["window"]), data["report"]

@@ -1,0 +1,146 @@
+"""Pictures of shapes and planes, drawn with OpenCV: numbered points, one colour per scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tufa_cli.errors import OutputError
+from tufa_cli.writing import write_bytes
+
+FloatArray = NDArray[np.float64]
+Picture = NDArray[np.uint8]
+
+_WHITE, _GREY, _LIGHT, _BLACK = (255, 255, 255), (150, 150, 150), (225, 225, 225), (30, 30, 30)
+#: RGB; distinguishable on white also for most colour-blind readers.
+COLOURS = (
+    (0, 90, 181),
+    (213, 94, 0),
+    (0, 140, 100),
+    (180, 60, 150),
+    (120, 95, 0),
+    (200, 30, 40),
+    (90, 90, 90),
+)
+
+
+def shape_picture(
+    points: FloatArray,
+    edges: Sequence[tuple[int, int]] = (),
+    title: str = "",
+    size: int = 900,
+    numbers: bool = True,
+    colour: tuple[int, int, int] = COLOURS[0],
+    frame: tuple[FloatArray, FloatArray] | None = None,
+) -> Picture:
+    """A shape (K, 2), y down, as a (size, size, 3) RGB picture with its points numbered.
+
+    frame: low and high corner (2,) of what is shown; the shape's own box when left out.
+    """
+    canvas = np.full((size, size, 3), 255, np.uint8)
+    low, high = frame if frame is not None else (points.min(axis=0), points.max(axis=0))
+    spots = _to_canvas(points, low, high, size)
+    _draw_shape(canvas, spots, edges, colour)
+    if numbers:
+        _draw_numbers(canvas, spots, max(0.3, size / 2400))
+    _text(canvas, title, (12, 26), 0.6, _BLACK)
+    return canvas
+
+
+def plane_picture(
+    anchors: Mapping[str, FloatArray],
+    edges: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+    size: int = 700,
+) -> Picture:
+    """All schemes of a plane: one together, then each alone with its points numbered.
+
+    The unit square is drawn light grey. RGB uint8, panels of ``size`` pixels, four in a row.
+    """
+    edges = edges or {}
+    everything = np.concatenate([*anchors.values(), np.array([[0.0, 0.0], [1.0, 1.0]])])
+    frame = (everything.min(axis=0), everything.max(axis=0))
+    together = np.full((size, size, 3), 255, np.uint8)
+    panels = [together]
+    for index, (name, points) in enumerate(anchors.items()):
+        colour = COLOURS[index % len(COLOURS)]
+        title = f"{name}: {len(points)} points"
+        panel = shape_picture(points, edges.get(name, ()), title, size, True, colour, frame)
+        panels.append(panel)
+        spots = _to_canvas(points, *frame, size)
+        _draw_shape(together, spots, (), colour, radius=2)
+        _text(together, name, (12, 24 + 20 * index), 0.5, colour)
+    for panel in panels:
+        corners = _to_canvas(np.array([[0.0, 0.0], [1.0, 1.0]]), *frame, size)
+        first, second = np.round(corners).astype(int)
+        cv2.rectangle(panel, first.tolist(), second.tolist(), _LIGHT, 1)
+    return tile(panels, columns=4)
+
+
+def tile(panels: Sequence[Picture], columns: int) -> Picture:
+    """Equally large RGB pictures in rows, the last row filled up with white."""
+    columns = min(columns, len(panels))
+    blank = np.full_like(panels[0], 255)
+    filled = [*panels, *[blank] * (-len(panels) % columns)]
+    rows = [np.hstack(filled[i : i + columns]) for i in range(0, len(filled), columns)]
+    return np.vstack(rows)
+
+
+def write_picture(path: Path, picture: Picture, overwrite: bool = False) -> None:
+    """Write an RGB picture in the format of the file's extension; raises OutputError."""
+    suffix = path.suffix.lower() or ".png"
+    try:
+        done, data = cv2.imencode(suffix, picture[:, :, ::-1])
+    except cv2.error:
+        done = False
+    if not done:
+        raise OutputError(f"{path}: pictures cannot be written as '{suffix}'", "use .png or .jpg")
+    write_bytes(path, data.tobytes(), overwrite)
+
+
+def _to_canvas(points: FloatArray, low: FloatArray, high: FloatArray, size: int) -> FloatArray:
+    margin = 0.07 * size
+    extent = float(max((high - low).max(), 1e-9))
+    centre = (low + high) / 2
+    return np.asarray((points - centre) * ((size - 2 * margin) / extent) + size / 2)
+
+
+def _draw_shape(
+    canvas: Picture,
+    spots: FloatArray,
+    edges: Sequence[tuple[int, int]],
+    colour: tuple[int, int, int],
+    radius: int = 3,
+) -> None:
+    # OpenCV draws between pixels when coordinates carry fraction bits (here 4).
+    fixed = np.round(spots * 16).astype(int)
+    for a, b in edges:
+        cv2.line(canvas, fixed[a].tolist(), fixed[b].tolist(), _GREY, 1, cv2.LINE_AA, 4)
+    for spot in fixed:
+        cv2.circle(canvas, spot.tolist(), radius * 16, colour, -1, cv2.LINE_AA, 4)
+
+
+def _draw_numbers(canvas: Picture, spots: FloatArray, scale: float) -> None:
+    """Numbers beside the points, each pushed away from the nearest other point."""
+    for index, spot in enumerate(spots):
+        away = spot - np.delete(spots, index, axis=0)
+        distance = np.linalg.norm(away, axis=1) if len(away) else np.array([1.0])
+        direction = away[distance.argmin()] / max(distance.min(), 1e-9) if len(away) else (1, 0)
+        text = str(index)
+        (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+        centre = spot + np.asarray(direction) * (5 + max(width, height) / 2)
+        _text(canvas, text, (centre[0] - width / 2, centre[1] + height / 2), scale, _BLACK)
+
+
+def _text(
+    canvas: Picture,
+    text: str,
+    at: tuple[float, float],
+    scale: float,
+    colour: tuple[int, int, int],
+) -> None:
+    position = (round(at[0]), round(at[1]))
+    cv2.putText(canvas, text, position, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
