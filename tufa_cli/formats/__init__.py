@@ -1,1 +1,229 @@
-"""."""
+"""Landmark formats: one format is one file, listed here.
+
+``read`` turns any source into ``AnnotatedImage`` records; ``write`` is the way back; ``losses`` says
+beforehand what a format cannot hold. Formats of other packages are found by the entry point group
+``tufa_cli.formats``; a built-in name wins.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Literal, cast
+
+from tufa_cli.annotation import AnnotatedImage
+from tufa_cli.errors import InputError, TufaError, UnknownNameError
+from tufa_cli.formats._base import (
+    MISSING_POLICIES,
+    Capabilities,
+    Format,
+    MissingPolicy,
+    ReadOptions,
+    Sniff,
+    WriteOptions,
+    WriteReport,
+)
+from tufa_cli.formats._losses import losses_in, prepare
+from tufa_cli.schemes import get_scheme
+
+__all__ = [
+    "BUILT_IN",
+    "MISSING_POLICIES",
+    "Capabilities",
+    "Format",
+    "MissingPolicy",
+    "ReadOptions",
+    "Sniff",
+    "WriteOptions",
+    "WriteReport",
+    "choose_format",
+    "format_names",
+    "get_format",
+    "losses",
+    "read",
+    "sniff",
+    "write",
+]
+
+#: Name of a format -> its module in this package.
+BUILT_IN = {
+    "coco": "coco",
+    "merl-rav": "merl_rav",
+    "mtfl": "mtfl",
+    "pts": "pts",
+    "retinaface": "retinaface",
+    "scut": "scut",
+    "wflw": "wflw",
+}
+
+ENTRY_POINTS = "tufa_cli.formats"
+
+
+@lru_cache(maxsize=1)
+def _plugins() -> dict[str, EntryPoint]:
+    """Formats of other packages by name, none of them loaded."""
+    if os.environ.get("TUFA_DISABLE_PLUGINS"):
+        return {}
+    found = entry_points(group=ENTRY_POINTS)
+    return {point.name: point for point in found if point.name not in BUILT_IN}
+
+
+def format_names() -> list[str]:
+    """Names of all formats, sorted; loads none."""
+    return sorted({*BUILT_IN, *_plugins()})
+
+
+def get_format(name: str) -> Format:
+    """A format by name; raises UnknownNameError, or TufaError for a plug-in that cannot load."""
+    if name in BUILT_IN:
+        return cast(Format, importlib.import_module(f"{__name__}.{BUILT_IN[name]}"))
+    point = _plugins().get(name)
+    if point is None:
+        raise UnknownNameError("format", name, format_names())
+    try:
+        found = point.load()
+        missing = [
+            part for part in ("sniff", "read", "write", "CAPABILITIES") if not hasattr(found, part)
+        ]
+    except Exception as error:  # another package's code may raise anything
+        reason = f"{type(error).__name__}: {error}"
+        raise TufaError(
+            f"format '{name}' ({point.value}) cannot be loaded: {reason}",
+            "TUFA_DISABLE_PLUGINS=1 goes on without other packages' formats",
+        ) from error
+    if missing:
+        raise TufaError(f"format '{name}' ({point.value}) has no {', '.join(missing)}")
+    return cast(Format, found)
+
+
+def sniff(path: Path | str) -> dict[str, Sniff]:
+    """What each format says about a source: yes or no, with a reason.
+
+    Raises InputError when there is nothing at ``path``.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(path, "no such file or folder")
+    verdicts = {}
+    for name in format_names():
+        try:
+            verdicts[name] = get_format(name).sniff(path)
+        except TufaError as error:
+            verdicts[name] = Sniff(False, error.message)
+    return verdicts
+
+
+def choose_format(path: Path | str) -> str:
+    """The one format a source looks like; raises InputError when none or several do."""
+    verdicts = sniff(path)
+    fitting = [name for name, verdict in verdicts.items() if verdict.yes]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise InputError(
+            path,
+            f"looks like {' and '.join(fitting)}",
+            hint="say which with --from, or give a folder or file that holds only one",
+        )
+    raise InputError(
+        path,
+        "looks like none of the known formats",
+        hint=f"say which with --from ({', '.join(verdicts)}); "
+        "'tufa-cli convert SOURCE --explain' prints why each was refused",
+    )
+
+
+def read(
+    path: Path | str,
+    format: str = "auto",
+    scheme: str | None = None,
+    root: Path | str | None = None,
+    *,
+    index_base: int | None = None,
+    coco_visibility: Literal["auto", "strict"] = "auto",
+    negatives: Literal["error", "keep"] = "error",
+    on_error: Callable[[InputError], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
+) -> Iterator[AnnotatedImage]:
+    """The records of a file or folder, in a stable order, read while you iterate.
+
+    Each record's photo lies at ``Path(record.root) / record.path`` when it is there at all.
+
+    format: a format's name, or "auto" to look (ambiguity is an error).
+    scheme: name, alias or file of the faces' scheme; left out, the format's own where it has one.
+    root: the photos' folder where it is not the format's usual one.
+    index_base: number of the first pixel on disk where it is not the format's own.
+    coco_visibility: "auto" reads 1 as visible in files without any 2; "strict" never does.
+    negatives: what plain .pts files do with pairs of negative numbers.
+    on_error: called with each item that cannot be read, which is left out; None raises it.
+    on_note: called with remarks on what was left aside.
+
+    Raises InputError with file and line, and UnknownNameError, before the first record or while
+    iterating.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(path, "no such file or folder")
+    if root is not None and not Path(root).is_dir():
+        raise InputError(root, "no such folder of photos")
+    known = get_scheme(scheme) if scheme is not None else None
+    options = ReadOptions(
+        scheme=known.name if known else None,
+        points=len(known) if known else None,
+        root=Path(root) if root is not None else None,
+        index_base=index_base,
+        coco_visibility=coco_visibility,
+        negatives=negatives,
+        on_error=on_error,
+        on_note=on_note,
+    )
+    chosen = get_format(choose_format(path) if format == "auto" else format)
+    held = chosen.CAPABILITIES.points
+    if known is not None and held not in (None, len(known)):
+        raise InputError(
+            path, f"{chosen.NAME} holds {held} points, the scheme {known.name} has {len(known)}"
+        )
+    return chosen.read(path, options)
+
+
+def losses(images: Iterable[AnnotatedImage], format: str) -> list[str]:
+    """What ``format`` cannot hold of these records, in words; empty when all of it fits.
+
+    Missing points are not among them: ``write``'s ``missing`` decides about those.
+    """
+    return losses_in(list(images), get_format(format))
+
+
+def write(
+    images: Iterable[AnnotatedImage],
+    path: Path | str,
+    format: str,
+    overwrite: bool = False,
+    *,
+    missing: MissingPolicy = "error",
+    index_base: int | None = None,
+) -> WriteReport:
+    """Write records to a file, or to a folder for formats of one file per face.
+
+    missing: what to do with points a format cannot hold: "error", "drop-face" (leave the face
+        out) or "sentinel" (the number the format's own users take for "none").
+
+    What else the format cannot hold is listed in the report; ask ``losses`` before. The records
+    are not changed. Raises OutputError.
+    """
+    chosen = get_format(format)
+    options = WriteOptions(overwrite=overwrite, index_base=index_base)
+    records = list(images)
+    ready, dropped = prepare(records, chosen, missing, options)
+    files = chosen.write(ready, Path(path), options)
+    return WriteReport(
+        files=tuple(files),
+        images=len(ready),
+        faces=sum(len(image.faces) for image in ready),
+        dropped=tuple(dropped),
+        lost=tuple(losses_in(records, chosen)),
+    )

@@ -1,0 +1,152 @@
+"""What every format module offers and is given: options, verdicts, capabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from tufa_cli.annotation import AnnotatedImage, Face
+from tufa_cli.errors import InputError
+
+MissingPolicy = Literal["error", "drop-face", "sentinel"]
+MISSING_POLICIES: tuple[MissingPolicy, ...] = ("error", "drop-face", "sentinel")
+
+
+@dataclass(frozen=True)
+class Sniff:
+    """Whether a source looks like a format, and why (or why not) in a few words."""
+
+    yes: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a format can hold; what it cannot is reported by ``losses``, never dropped unsaid.
+
+    float: coordinates keep their fraction.
+    float_box: so does the box.
+    visibility: tells occluded from visible.
+    missing: a point may be unlabelled.
+    box, several_faces, names (of points), confidence (per point, and the face's score): as named.
+    empty_images: a photo without a face has a place.
+    source: tells a model's points from people's.
+    split: the part of a data set that a photo belongs to.
+    attributes: names of the attributes of a face it holds; None for any.
+    image_attributes: whether a photo's own attributes are held.
+    points: the only number of points it takes, or None for any.
+    index_base: number of the first pixel on disk.
+    """
+
+    float: bool = True
+    float_box: bool = True
+    visibility: bool = False
+    missing: bool = False
+    box: bool = False
+    several_faces: bool = False
+    names: bool = False
+    confidence: bool = False
+    empty_images: bool = False
+    source: bool = False
+    split: bool = False
+    attributes: tuple[str, ...] | None = ()
+    image_attributes: bool = False
+    points: int | None = None
+    index_base: int = 0
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read; see ``tufa_cli.formats.read`` for each option.
+
+    scheme, points: the name the caller gave and its number of points; None where not given.
+    on_error: called with an item that cannot be read, which is then left out; None raises it.
+    on_note: called with remarks a user should see.
+    """
+
+    scheme: str | None = None
+    points: int | None = None
+    root: Path | None = None
+    index_base: int | None = None
+    coco_visibility: Literal["auto", "strict"] = "auto"
+    negatives: Literal["error", "keep"] = "error"
+    on_error: Callable[[InputError], None] | None = None
+    on_note: Callable[[str], None] | None = None
+
+    def failed(self, error: InputError) -> None:
+        """Hand on an item that cannot be read; raises it unless the caller wants to go on."""
+        if self.on_error is None:
+            raise error
+        self.on_error(error)
+
+    def note(self, text: str) -> None:
+        """A remark for the user."""
+        if self.on_note is not None:
+            self.on_note(text)
+
+    def base(self, default: int) -> int:
+        """Number of the first pixel on disk."""
+        return default if self.index_base is None else self.index_base
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How to write: replace files that exist, and the number of the first pixel on disk."""
+
+    overwrite: bool = False
+    index_base: int | None = None
+
+    def base(self, default: int) -> int:
+        """Number of the first pixel on disk."""
+        return default if self.index_base is None else self.index_base
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """What ``write`` did.
+
+    files: what was written. images, faces: how many went in. dropped: faces left out, or points
+    replaced by a sentinel, in words. lost: what the format could not hold, in words.
+    """
+
+    files: tuple[Path, ...]
+    images: int
+    faces: int
+    dropped: tuple[str, ...] = ()
+    lost: tuple[str, ...] = field(default=())
+
+
+class Format(Protocol):
+    """A format is one module (or object) with these names.
+
+    ``read`` yields records in a stable order; ``write`` gets at least one image, every face with
+    a number of points the format takes, and NaN only where the format may hold it or where the
+    caller asked for the format's sentinel. It may not change what it is given.
+    """
+
+    @property
+    def NAME(self) -> str: ...
+    @property
+    def TITLE(self) -> str: ...
+    @property
+    def CAPABILITIES(self) -> Capabilities: ...
+    def sniff(self, path: Path) -> Sniff: ...
+    def read(self, source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]: ...
+    def write(
+        self, images: Sequence[AnnotatedImage], target: Path, options: WriteOptions
+    ) -> list[Path]: ...
+
+
+def first(items: Iterable[str], count: int = 3) -> str:
+    """The first few of several names, for a message."""
+    items = list(items)
+    more = f" and {len(items) - count} more" if len(items) > count else ""
+    return ", ".join(items[:count]) + more
+
+
+def states(face: Face) -> list[int]:
+    """(K) visibility of each point: 0 unlabelled, 1 occluded, 2 visible."""
+    assert face.visibility is not None  # Face derives it when it is left out
+    return [int(value) for value in face.visibility]

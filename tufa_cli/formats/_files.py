@@ -1,0 +1,253 @@
+"""Finding and reading sources: files in folders, text, numbers, and the photos they belong to."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from tufa_cli.errors import InputError, OutputError
+from tufa_cli.formats._base import Sniff
+from tufa_cli.writing import write_bytes
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp")
+
+#: A coordinate further out than this is garbage: no photo is ten million pixels wide.
+FAR_PX = 1e7
+
+_FACE_SUFFIX = re.compile(r"(.+)_\d+$")
+
+
+def source_files(source: Path, suffixes: Sequence[str]) -> list[Path]:
+    """``source`` itself, or the files below it with one of these endings, in a stable order.
+
+    Hidden files and folders are left out (``._x.pts`` of macOS). Raises InputError when there is
+    nothing there or it cannot be listed.
+    """
+    if source.is_file():
+        return [source]
+    if not source.is_dir():
+        raise InputError(source, "no such file or folder")
+
+    def fail(error: OSError) -> None:
+        raise InputError(error.filename, f"cannot be listed: {error.strerror}")
+
+    found = []
+    for folder, folders, names in os.walk(source, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if name.lower().endswith(tuple(suffixes)) and not name.startswith("."):
+                path = Path(folder, name)
+                if path.is_file():
+                    found.append(path)
+    return sorted(found, key=lambda path: path.relative_to(source).parts)
+
+
+def read_bytes(path: Path, limit: int | None = None) -> bytes:
+    """A file's bytes; raises InputError when it cannot be read or is longer than ``limit``."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read() if limit is None else stream.read(limit + 1)
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror}") from None
+    if limit is not None and len(data) > limit:
+        raise InputError(path, f"longer than {limit} bytes, which is no file of one face")
+    return data
+
+
+def read_lines(path: Path, limit: int | None = None) -> list[str]:
+    """A text file's lines, without line ends; UTF-8 with or without a BOM, any line ends.
+
+    Raises InputError with the line when it is not text or has none.
+    """
+    data = read_bytes(path, limit)
+    if not data.strip():
+        raise InputError(path, "the file is empty", 1)
+    try:
+        text = data.decode("utf-8-sig")
+        nul = text.find("\0")
+        if nul >= 0:
+            raise InputError(path, "not text: it holds zero bytes", text.count("\n", 0, nul) + 1)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(path, "not UTF-8 text", line, "save the file as UTF-8") from None
+    return [line.rstrip("\r") for line in re.split(r"\r\n|\n|\r", text)]
+
+
+def number(token: str) -> float:
+    """A finite decimal number; raises ValueError with a reason fit for a user."""
+    try:
+        value = float(token)
+    except ValueError:
+        raise ValueError(f"'{token[:40]}' is not a number") from None
+    if not math.isfinite(value):
+        raise ValueError(f"'{token[:40]}' is not a finite number")
+    if "_" in token or not token.isascii():  # Python's float() takes 1_000 and digits of any script
+        raise ValueError(f"'{token[:40]}' is not a number")
+    if abs(value) > FAR_PX:
+        raise ValueError(f"{token[:40]} is too far out to be a place in a photo")
+    return value
+
+
+def is_number(token: str) -> bool:
+    """Whether a field is meant as a number (NaN and inf are, though they are refused later)."""
+    try:
+        float(token)
+    except ValueError:
+        return False
+    return True
+
+
+def decimals(value: float) -> str:
+    """Six decimals, and no minus before a zero."""
+    text = f"{value:.6f}"
+    return "0.000000" if text == "-0.000000" else text
+
+
+def write_lines(path: Path, lines: Sequence[str], overwrite: bool) -> None:
+    """Write UTF-8 text, LF, newline at the end; raises OutputError."""
+    try:
+        data = "".join(f"{line}\n" for line in lines).encode("utf-8")
+    except UnicodeEncodeError:
+        raise OutputError(f"{path}: a photo's name is not valid Unicode", "rename it") from None
+    write_bytes(path, data, overwrite)
+
+
+def check_name(path: str, where: Path) -> str:
+    """A photo's name that a line of text can hold; raises OutputError."""
+    if not path or path != path.strip() or len(path.splitlines()) != 1:
+        raise OutputError(
+            f"{where}: the photo name {path!r} does not fit in a line of this format",
+            "rename the photo, or write coco",
+        )
+    return path
+
+
+def inside(target: Path, relative: str) -> Path:
+    """``target / relative``; raises OutputError when that would lie outside ``target``."""
+    parts = PurePosixPath(relative).parts
+    if not parts or relative.startswith("/") or ".." in parts or ":" in parts[0]:
+        raise OutputError(
+            f"{relative}: the photo's path leaves its folder, so there is no place for it in "
+            f"{target}",
+            "give photo paths relative to one folder",
+        )
+    return target.joinpath(*parts)
+
+
+class PhotoFinder:
+    """Photos under one folder, looked up by their path without the ending.
+
+    Each folder is listed once: 20,000 faces do not become 200,000 calls of ``stat``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._names: dict[str, frozenset[str]] = {}
+
+    def _listing(self, folder: str) -> frozenset[str]:
+        if folder not in self._names:
+            try:
+                self._names[folder] = frozenset(os.listdir(self.root / folder))
+            except OSError:
+                self._names[folder] = frozenset()
+        return self._names[folder]
+
+    def find(self, stem: str) -> str | None:
+        """Relative path of the photo with this stem, or None."""
+        folder, _, name = stem.rpartition("/")
+        names = self._listing(folder)
+        for suffix in PHOTO_SUFFIXES:
+            for ending in (suffix, suffix.upper()):
+                if name + ending in names:
+                    return f"{stem}{ending}"
+        return None
+
+    def photo_of(self, stem: str) -> str:
+        """The photo of an annotation: same stem, or (``NAME_2`` of ``NAME.jpg``) one of several
+        faces; ``stem.jpg`` when there is none."""
+        found = self.find(stem)
+        several = _FACE_SUFFIX.match(stem)
+        if found is None and several is not None:
+            found = self.find(several[1])
+        return found if found is not None else f"{stem}.jpg"
+
+
+def first_root(candidates: Sequence[Path], photo: str) -> Path:
+    """The first folder that holds ``photo``, else the first that exists, else the last."""
+    for folder in candidates:
+        if (folder / photo).is_file():
+            return folder
+    return next((folder for folder in candidates if folder.is_dir()), candidates[-1])
+
+
+def sniff_any(
+    path: Path, suffixes: Sequence[str], sniff_file: Callable[[Path], Sniff], most: int = 64
+) -> Sniff:
+    """``sniff_file`` on a file, or on files of a folder until one says yes."""
+    try:
+        files = source_files(path, suffixes)
+        if not files:
+            return Sniff(False, f"no {' or '.join(suffixes)} file in it")
+        if not path.is_dir() and not path.name.lower().endswith(tuple(suffixes)):
+            return Sniff(False, f"its name does not end in {' or '.join(suffixes)}")
+        verdicts = []
+        for file in spread(files, most):
+            verdict = sniff_file(file)
+            if verdict.yes:
+                where = f"{file.relative_to(path).as_posix()}: " if path.is_dir() else ""
+                return Sniff(True, where + verdict.reason)
+            verdicts.append(verdict)
+        return verdicts[0]
+    except InputError as error:
+        return Sniff(False, error.problem)
+
+
+def spread(files: Sequence[Path], most: int) -> list[Path]:
+    """At most ``most`` of the files, evenly spread, the first among them."""
+    step = max(1, math.ceil(len(files) / most))
+    return list(files[::step])
+
+
+def head(path: Path, size: int = 65536) -> str:
+    """The first characters of a text file; raises InputError when they are not text."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(size)
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror}") from None
+    if not data.strip():
+        raise InputError(path, "empty")
+    if b"\0" in data:
+        raise InputError(path, "not text")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.start < len(data) - 4:
+            raise InputError(path, "not UTF-8 text") from None
+        return data[: error.start].decode("utf-8-sig")
+
+
+def list_files(
+    source: Path, suffixes: Sequence[str], sniff_file: Callable[[Path], Sniff]
+) -> Iterator[Path]:
+    """The file, or those of a folder that look right; raises InputError when none does.
+
+    In a folder other texts lie about (a README, a list of names), so there the look decides.
+    """
+    if not source.is_dir():
+        yield from source_files(source, suffixes)
+        return
+    found = False
+    for file in source_files(source, suffixes):
+        try:
+            verdict = sniff_file(file)
+        except InputError:
+            continue
+        if verdict.yes:
+            found = True
+            yield file
+    if not found:
+        raise InputError(source, "no file of this format in the folder")

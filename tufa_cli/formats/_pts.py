@@ -1,0 +1,158 @@
+"""The text that ``pts`` and ``merl-rav`` share, and the one-file-per-face layout of three formats.
+
+The shape is iBUG's: ``version: 1``, ``n_points: N``, ``{``, N lines ``x y``, ``}``; real files also
+come with other spacing, without a header, with CRLF and with more columns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tufa_cli.annotation import AnnotatedImage, Face
+from tufa_cli.errors import InputError, OutputError
+from tufa_cli.formats._base import ReadOptions
+from tufa_cli.formats._files import PhotoFinder, inside, number, read_lines, source_files
+
+FloatArray = NDArray[np.float64]
+
+SUFFIXES = (".pts",)
+
+#: A file of one face is a few kilobytes; 20,000 points are less than this.
+MOST_BYTES = 1_000_000
+
+
+def parse_pts(path: Path, points: int | None = None) -> tuple[FloatArray, list[int]]:
+    """(N, 2) numbers as they stand on disk and the line of each; raises InputError.
+
+    points: the number there must be, or None for any.
+    """
+    lines = read_lines(path, MOST_BYTES)
+    rows: list[tuple[float, float]] = []
+    places: list[int] = []
+    declared: int | None = None
+    opened = closed = 0
+    for line, text in enumerate(lines, start=1):
+        text = text.strip()
+        if not text:
+            continue
+        key, colon, value = text.partition(":")
+        if closed:
+            raise InputError(path, "text after the closing brace", line)
+        if colon and not opened and not rows:
+            declared = _header(path, key.strip().lower(), value.strip(), line, declared)
+        elif text == "{" and not opened and not rows:
+            opened = line
+        elif text == "}" and opened:
+            closed = line
+        else:
+            rows.append(_row(path, text, line))
+            places.append(line)
+    if opened and not closed:
+        problem = f"the file ends without a closing brace, after {len(rows)} points"
+        raise InputError(path, problem, len(lines), "it looks cut off")
+    last = closed or (places[-1] if places else 1)
+    if not rows:
+        raise InputError(path, "no points in it", last)
+    if declared is not None and declared != len(rows):
+        raise InputError(path, f"n_points says {declared}, found {len(rows)} points", last)
+    if points is not None and points != len(rows):
+        raise InputError(path, f"expected {points} points, found {len(rows)}", last)
+    return np.array(rows, dtype=np.float64), places
+
+
+def _header(path: Path, key: str, value: str, line: int, declared: int | None) -> int | None:
+    if key == "version":
+        return declared
+    if key != "n_points":
+        raise InputError(path, f"unknown header '{key[:40]}'", line)
+    if not (value.isascii() and value.isdigit()):
+        raise InputError(path, f"n_points '{value[:40]}' is not a whole number", line)
+    return int(value)
+
+
+def _row(path: Path, text: str, line: int) -> tuple[float, float]:
+    columns = text.split()
+    if len(columns) < 2:
+        raise InputError(path, f"expected two numbers, found '{text[:40]}'", line)
+    try:
+        return number(columns[0]), number(columns[1])
+    except ValueError as error:
+        raise InputError(path, str(error), line) from None
+
+
+def pts_text(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """The lines of a .pts file."""
+    return ["version: 1", f"n_points: {len(rows)}", "{", *(f"{x} {y}" for x, y in rows), "}"]
+
+
+def faces_in_files(
+    source: Path, base: Path, root: Path, options: ReadOptions, load: Callable[[Path], Face]
+) -> Iterator[AnnotatedImage]:
+    """One record per photo, from files of one face each.
+
+    base: the folder that an annotation's stem is relative to; root: where the photo with the same
+    stem is looked for. Only files whose own photo is not there are taken for further faces
+    (``NAME_2.pts``) of ``NAME.jpg``: in 300-W's AFW the photo is there once per face.
+    """
+    finder = PhotoFinder(root)
+    groups: dict[str, list[Path]] = {}
+    files = source_files(source, SUFFIXES)
+    if not files:
+        raise InputError(source, "no .pts file in the folder")
+    for file in files:
+        stem = file.relative_to(base).as_posix()[: -len(file.suffix)]
+        groups.setdefault(finder.photo_of(stem), []).append(file)
+    for photo, members in groups.items():
+        faces = []
+        for file in members:
+            try:
+                faces.append(load(file))
+            except InputError as error:
+                options.failed(error)
+        if faces:
+            yield AnnotatedImage(photo, tuple(faces), root=str(root))
+
+
+def folder_of(source: Path) -> Path:
+    """The source's folder: itself, or the one it lies in."""
+    return source if source.is_dir() else source.parent
+
+
+def face_files(images: Sequence[AnnotatedImage], target: Path) -> list[tuple[Path, Face]]:
+    """Where each face goes: ``NAME.pts``, or ``NAME_1.pts``, ``NAME_2.pts`` for several.
+
+    ``target`` ending in .pts is the file of the one face there is. Raises OutputError when two
+    faces would go to one file, or a photo's path leaves the folder.
+    """
+    faces = [face for image in images for face in image.faces]
+    if target.suffix.lower() == ".pts" and not target.is_dir():
+        if len(faces) != 1:
+            raise OutputError(
+                f"{target}: {len(faces)} faces do not fit in one .pts file",
+                "give a folder for one file per face",
+            )
+        return [(target, faces[0])]
+    places: list[tuple[Path, Face]] = []
+    taken: dict[Path, str] = {}
+    counts = Counter(image.path for image in images for _ in image.faces)
+    numbers: Counter[str] = Counter()
+    for image in images:
+        stem = inside(target, image.path)
+        stem = stem.with_name(stem.stem)
+        for face in image.faces:
+            numbers[image.path] += 1
+            suffix = f"_{numbers[image.path]}" if counts[image.path] > 1 else ""
+            path = stem.with_name(f"{stem.name}{suffix}.pts")
+            if path in taken:
+                raise OutputError(
+                    f"{path}: faces of both {taken[path]} and {image.path} would go here",
+                    "convert them to two folders, or to coco",
+                )
+            taken[path] = image.path
+            places.append((path, face))
+    return places

@@ -1,0 +1,101 @@
+"""iBUG ``.pts``: 300-W, AFW, HELEN, LFPW, Menpo and many others; one text file per face.
+
+Pixels are counted from 1, so 1 is subtracted on reading and added on writing: dlib's own 300-W file
+and menpo (issue 160) do the same. ``index_base=0`` is for files whose authors counted from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tufa_cli.annotation import AnnotatedImage, Face
+from tufa_cli.errors import InputError
+from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._files import decimals, source_files, spread, write_lines
+from tufa_cli.formats._pts import (
+    SUFFIXES,
+    face_files,
+    faces_in_files,
+    folder_of,
+    parse_pts,
+    pts_text,
+)
+from tufa_cli.writing import check_writable
+
+NAME = "pts"
+TITLE = "iBUG .pts text, one file per face, 1-based"
+CAPABILITIES = Capabilities(index_base=1)
+
+
+def sniff(path: Path) -> Sniff:
+    """Yes for text .pts files without a pair of negative numbers."""
+    return sniff_pts(path, negatives=False)
+
+
+def sniff_pts(path: Path, negatives: bool, most: int = 200) -> Sniff:
+    """Whether .pts text is there, and pairs of negative numbers in it are or are not.
+
+    Such pairs are what tells MERL-RAV from plain iBUG files; up to ``most`` files are looked at.
+    """
+    try:
+        files = source_files(path, SUFFIXES)
+    except InputError as error:
+        return Sniff(False, error.problem)
+    if not files or (path.is_file() and path.suffix.lower() != ".pts"):
+        return Sniff(False, "no .pts file")
+    texts, problem = 0, "no .pts file"
+    for file in spread(files, most):
+        try:
+            rows, _ = parse_pts(file)
+        except InputError as error:
+            problem = f"{file.name}: {error.problem}"
+            continue
+        texts += 1
+        if bool((rows < 0).all(axis=1).any()):
+            reason = f"{file.name} has pairs of negative numbers, as MERL-RAV writes"
+            return Sniff(negatives, reason)
+    if not texts:
+        return Sniff(False, problem)
+    return Sniff(not negatives, ".pts text without a pair of negative numbers")
+
+
+def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
+    """One record per photo; see ``formats.read``.
+
+    Raises InputError on pairs of negative numbers unless ``options.negatives`` is "keep": plain
+    .pts has no way to say "hidden" and MERL-RAV does it so.
+    """
+    base = folder_of(source)
+    first_pixel = options.base(CAPABILITIES.index_base)
+
+    def load(path: Path) -> Face:
+        rows, lines = parse_pts(path, options.points)
+        negative = (rows < 0).all(axis=1)
+        if negative.any() and options.negatives == "error":
+            line = lines[int(negative.argmax())]
+            raise InputError(
+                path,
+                "both numbers are negative, which in MERL-RAV files means hidden",
+                line,
+                "read it as merl-rav (--from merl-rav); if the points do lie above and left of "
+                "the photo, use --negatives keep",
+            )
+        return Face(rows - first_pixel, scheme=options.scheme)
+
+    yield from faces_in_files(source, base, options.root or base, options, load)
+
+
+def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+    """A file per face under ``target`` in the photos' sub-folders; a missing point is ``-1 -1``."""
+    first_pixel = options.base(CAPABILITIES.index_base)
+    places = face_files(images, target)
+    for path, _ in places:
+        check_writable(path, options.overwrite)
+    for path, face in places:
+        rows = [
+            (decimals(x + first_pixel), decimals(y + first_pixel)) if known else ("-1", "-1")
+            for (x, y), known in zip(face.points_px.tolist(), face.labelled, strict=True)
+        ]
+        write_lines(path, pts_text(rows), options.overwrite)
+    return [path for path, _ in places]

@@ -1,0 +1,128 @@
+"""WFLW lists: one face a line, 98 points, 0-based.
+
+207 fields: 196 coordinates, the box as x_min y_min x_max y_max, six flags, the photo's name;
+or 197: coordinates and name. On writing, a face with a box takes the long form, and flags it does
+not have are written as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tufa_cli.annotation import AnnotatedImage, Face
+from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._files import (
+    check_name,
+    decimals,
+    head,
+    is_number,
+    number,
+    sniff_any,
+    write_lines,
+)
+from tufa_cli.formats._lists import SUFFIXES, read_rows, whole, whole_value
+
+NAME = "wflw"
+TITLE = "WFLW list, 98 points, one face a line, 0-based"
+SCHEME = "wflw98"
+FLAGS = ("pose", "expression", "illumination", "make_up", "occlusion", "blur")
+CAPABILITIES = Capabilities(
+    float_box=False, box=True, several_faces=True, attributes=FLAGS, points=98
+)
+_COORDINATES = 196
+_LONG = _COORDINATES + 4 + len(FLAGS)
+
+
+def _sniff_file(path: Path) -> Sniff:
+    lines = [line for line in head(path).splitlines() if line.strip()]
+    fields = lines[0].split()
+    numbers = next((i for i, field in enumerate(fields) if not is_number(field)), len(fields))
+    if numbers in (_COORDINATES, _LONG) and len(fields) > numbers:
+        return Sniff(True, f"its first line has {numbers + 1} fields, a name last")
+    return Sniff(False, "its first line is not 206 or 196 numbers and a name")
+
+
+def sniff(path: Path) -> Sniff:
+    """Yes for a text whose first line has 207 or 197 fields, the last one not a number."""
+    return sniff_any(path, SUFFIXES, _sniff_file)
+
+
+def _roots(file: Path) -> list[Path]:
+    folder = file.parent
+    return [
+        folder / "WFLW_images",
+        folder.parent / "WFLW_images",
+        folder.parent.parent / "WFLW_images",
+        folder,
+    ]
+
+
+def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
+    """One record per photo; photos are looked for in ``WFLW_images`` near the list."""
+    first_pixel = options.base(CAPABILITIES.index_base)
+
+    def parse(text: str) -> tuple[str, Face]:
+        name, points, box, flags = _fields(text)
+        place = np.array(points, dtype=np.float64).reshape(-1, 2) - first_pixel
+        if box is not None:
+            box = [box[0] - first_pixel, box[1] - first_pixel, box[2] - box[0], box[3] - box[1]]
+            if box[2] < 0 or box[3] < 0:
+                raise ValueError("the box's far corner lies before its near one")
+        return name, Face(
+            place,
+            scheme=options.scheme or SCHEME,
+            box=None if box is None else np.array(box),
+            attributes=dict(zip(FLAGS, flags, strict=False)),
+        )
+
+    yield from read_rows(source, options, _sniff_file, parse, _roots)
+
+
+def _fields(text: str) -> tuple[str, list[float], list[float] | None, list[int]]:
+    tokens = text.split()
+    long = len(tokens) > _LONG and is_number(tokens[_COORDINATES])
+    numbers = _LONG if long else _COORDINATES
+    if len(tokens) <= numbers or (not long and is_number(tokens[_COORDINATES])):
+        raise ValueError(
+            f"expected 207 fields (196 coordinates, box, flags, photo) or 197, found {len(tokens)}"
+        )
+    # A photo's name may hold spaces: it is all that follows the numbers.
+    name = text.split(None, numbers)[numbers].strip()
+    points = [number(token) for token in tokens[:_COORDINATES]]
+    if not long:
+        return name, points, None, []
+    box = [number(token) for token in tokens[_COORDINATES : _COORDINATES + 4]]
+    flags = [whole(token, "flag") for token in tokens[_COORDINATES + 4 : _LONG]]
+    return name, points, box, flags
+
+
+def holds_attribute(name: str, value: object, face: Face) -> bool:
+    """Flags are whole numbers, and only in lines that have a box."""
+    return name in FLAGS and whole_value(value) is not None and face.box is not None
+
+
+def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+    """One list; six decimals, the box in whole pixels; a missing point is ``-1 -1``."""
+    first_pixel = options.base(CAPABILITIES.index_base)
+    lines = []
+    for image in images:
+        name = check_name(image.path, target)
+        for face in image.faces:
+            places = np.where(face.labelled[:, None], face.points_px + first_pixel, -1.0)
+            fields = [decimals(value) for value in places.ravel().tolist()]
+            if face.box is not None:
+                x, y, w, h = face.box.tolist()
+                corners = (
+                    x + first_pixel,
+                    y + first_pixel,
+                    x + w + first_pixel,
+                    y + h + first_pixel,
+                )
+                fields += [str(round(corner)) for corner in corners]
+                fields += [str(whole_value(face.attributes.get(flag)) or 0) for flag in FLAGS]
+            lines.append(" ".join([*fields, name]))
+    write_lines(target, lines, options.overwrite)
+    return [target]
