@@ -10,6 +10,9 @@ import click
 if TYPE_CHECKING:
     from tufa_cli.model.weights import Weights
 
+#: What training calls its settings would read as the network's beside "model".
+_META_KEYS = {"config": "training"}
+
 
 @click.group()
 def models() -> None:
@@ -93,9 +96,8 @@ def _describe(path: Path, weights: Weights) -> dict[str, Any]:
         "schemes": {name: len(points) for name, points in sorted(weights.plane.anchors.items())},
         "plane": weights.plane.name,
         "window": {"x": window.x, "y": window.y, "side": window.side},
-        "trained_on": meta.pop("trained_on", None),
-        "config": weights.model.config.to_dict(),
-        **{key: value for key, value in meta.items() if key != "name"},
+        "model": weights.model.config.to_dict(),
+        **{_META_KEYS.get(key, key): value for key, value in meta.items() if key != "name"},
     }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tufa_cli.errors import TufaError
+from tufa_cli.geometry.assignment import pairs_within
 from tufa_cli.geometry.crop import fit_scale_shift
 from tufa_cli.schemes.model import Scheme
 from tufa_cli.schemes.plane import FACE_BOX_SIDE
@@ -195,8 +196,6 @@ def match_faces(
     the smallest sum of mean distances in units of those sizes; none is farther apart than
     ``SAME_FACE_WITHIN``, and no prediction belongs to two faces.
     """
-    from scipy.optimize import linear_sum_assignment
-
     labels = np.asarray(labels_px, np.float64)
     predicted = np.asarray(predicted_px, np.float64)
     matched: list[int | None] = [None] * len(labels)
@@ -206,11 +205,8 @@ def match_faces(
     distance = np.hypot(step[..., 0], step[..., 1])
     cost = row_means(distance.reshape(-1, distance.shape[-1])).reshape(distance.shape[:2])
     cost /= _sizes(labels, np.asarray(sides_px, np.float64))[:, None]
-    # Beyond the limit all pairs are equally wrong: they must not sway the pairs within it.
-    cost = np.where(cost <= SAME_FACE_WITHIN, cost, 10.0)
-    for label, prediction in zip(*linear_sum_assignment(cost), strict=True):
-        if cost[label, prediction] <= SAME_FACE_WITHIN:
-            matched[int(label)] = int(prediction)
+    for label, prediction in pairs_within(cost, SAME_FACE_WITHIN):
+        matched[label] = prediction
     return matched
 
 
