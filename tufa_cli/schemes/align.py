@@ -8,7 +8,7 @@ alignment embedding), found together so that equal places coincide and the field
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from tufa_cli.geometry.plane_fit import (
     symmetric,
     upright,
 )
+from tufa_cli.schemes.anchors import place_by_meaning
 from tufa_cli.schemes.model import Scheme
 from tufa_cli.schemes.places import CURVE, POINT, Estimate, SharedPlace, shared_places
 from tufa_cli.schemes.plane import FACE_BOX_SIDE, Plane
@@ -100,6 +101,23 @@ def align(
     residuals = tuple(_residual(a, b, pairs[a, b], placed, anchors) for a, b in pairs)
     report = _report(placed, anchors, residuals, faces or {})
     return Alignment(Plane(name, reference, anchors, report=report), placed, residuals)
+
+
+def with_schemes(
+    plane: Plane, extra: Sequence[Scheme], layouts: Mapping[str, Scheme] | None = None
+) -> Plane:
+    """The plane with schemes added that have no mean shape, placed by meaning alone.
+
+    layouts: the plane's schemes by name; the shipped ones when left out. Raises TufaError when a
+    point has no place on the plane.
+    """
+    anchors = dict(plane.anchors)
+    for scheme in extra:
+        anchors[scheme.name] = np.round(place_by_meaning(scheme, plane, layouts), 6)
+    report = dict(plane.report)
+    if extra:
+        report["by_meaning_alone"] = sorted(scheme.name for scheme in extra)
+    return replace(plane, anchors=dict(sorted(anchors.items())), report=report)
 
 
 def _check(shapes: Mapping[str, FloatArray], schemes: Mapping[str, Scheme], reference: str) -> None:

@@ -8,11 +8,15 @@ is the fallback.
 from __future__ import annotations
 
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tufa_cli
 from tufa_cli.errors import TufaError
+
+if TYPE_CHECKING:
+    # Python 3.10 has this name elsewhere (importlib.abc), so it is not imported at run time.
+    from importlib.resources.abc import Traversable
 
 
 def builtin_folder() -> Traversable:

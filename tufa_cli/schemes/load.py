@@ -148,9 +148,9 @@ def _points(raw: Any, problems: list[str]) -> tuple[list[Meaning], list[str]]:
         for key in entry:
             if key not in _POINT_KEYS:
                 problems.append(f"{where}: unknown key '{key}'")
-        part = entry.get("part")
+        part = str(entry.get("part"))
         if part not in load_parts():
-            near = nearest(str(part), load_parts())
+            near = nearest(part, load_parts())
             offer = f", did you mean {' or '.join(near)}?" if near else ""
             problems.append(f"{where}: unknown part '{part}'{offer}")
             continue

@@ -64,8 +64,7 @@ class Plane:
             _block("anchors", {k: np.round(v, 6).tolist() for k, v in self.anchors.items()})
         )
         lines[-1] += ","
-        report = {k: v for k, v in self.report.items()}
-        lines.append(f'"report": {json.dumps(report, indent=1)}')
+        lines.append(f'"report": {json.dumps(dict(self.report), indent=1)}')
         return "{\n" + "\n".join(lines) + "\n}\n"
 
 
