@@ -20,6 +20,8 @@ EXIT_INTERRUPTED = 130
 COMMANDS = {
     "align": ("tufa_cli.cli.align:align", "Put the mean shapes of schemes on one plane."),
     "annotate": ("tufa_cli.cli.annotate:annotate", "Photos in, landmarks of any scheme out."),
+    "completion": ("tufa_cli.cli.completion:completion", "The completion script of a shell."),
+    "config": ("tufa_cli.cli.config:config", "Show what a training configuration comes to."),
     "convert": ("tufa_cli.cli.convert:convert", "Landmark files from one format to another."),
     "evaluate": ("tufa_cli.cli.evaluate:evaluate", "Measure a model against people's labels."),
     "meanshape": ("tufa_cli.cli.meanshape:meanshape", "The Procrustes mean shape of labels."),

@@ -1,0 +1,114 @@
+"""What every test may use: the shared data when it is there, one photo, and the real command."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+# Before numpy or torch is loaded by any test: a pool of threads per library on two cores is slower
+# than two threads, and the children that `run_cli` starts inherit these too.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.update({"PYTHONHASHSEED": "0", "NO_COLOR": "1", "COLUMNS": "100", "TZ": "UTC"})
+for _name in [name for name in os.environ if name.startswith("TUFA_")]:
+    del os.environ[_name]
+
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+SHARED = CHECKOUT.parent / "shared"
+
+settings.register_profile(
+    "house", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("house")
+
+
+class Result(NamedTuple):
+    """What a command did."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(autouse=True)
+def _same_random_numbers() -> None:
+    """Every test starts from the same random state, whatever ran before it or alone."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The root of the repository."""
+    return CHECKOUT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of datasets beside the checkout; tests that need it are skipped without it."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("needs the datasets in ../shared/data, which this machine does not have")
+    return SHARED
+
+
+@pytest.fixture
+def astronaut() -> Any:
+    """(512, 512, 3) uint8 RGB: one face, free to use; the file lies inside scikit-image."""
+    from skimage.data import astronaut
+
+    return astronaut().copy()
+
+
+@pytest.fixture(scope="session")
+def run_cli() -> Callable[..., Result]:
+    """The command as a user runs it, in a process of its own.
+
+    ``run_cli("schemes", "list", cwd=..., stdin=..., env=...)`` returns code, stdout, stderr.
+    """
+
+    def run(
+        *args: object,
+        cwd: Path | None = None,
+        stdin: str = "",
+        env: Mapping[str, str] | None = None,
+        timeout: float = 300,
+    ) -> Result:
+        return run_python(["-m", "tufa_cli", *args], cwd, stdin, env, timeout)
+
+    return run
+
+
+def run_python(
+    args: Sequence[object],
+    cwd: Path | None = None,
+    stdin: str = "",
+    env: Mapping[str, str] | None = None,
+    timeout: float = 300,
+) -> Result:
+    """This interpreter with ``args``; text in and out is UTF-8."""
+    done = subprocess.run(
+        [sys.executable, *map(str, args)],
+        cwd=cwd,
+        input=stdin,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **(env or {})},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=timeout,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def python() -> Callable[..., Result]:
+    """``run_python`` as a fixture: the interpreter with any arguments."""
+    return run_python
