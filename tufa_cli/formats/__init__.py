@@ -1,8 +1,8 @@
 """Landmark formats: one format is one file, listed here.
 
-``read`` turns any source into ``AnnotatedImage`` records; ``write`` is the way back; ``losses`` says
-beforehand what a format cannot hold. Formats of other packages are found by the entry point group
-``tufa_cli.formats``; a built-in name wins.
+``read`` turns any source into ``AnnotatedImage`` records; ``write`` is the way back; ``losses``
+says beforehand what a format cannot hold. Formats of other packages are found by the entry point
+group ``tufa_cli.formats``; a built-in name wins.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from tufa_cli.formats._base import (
     WriteOptions,
     WriteReport,
 )
-from tufa_cli.formats._losses import losses_in, prepare
+from tufa_cli.formats._files import check_source
+from tufa_cli.formats._losses import losses_in, prepare, remarks_on
 from tufa_cli.schemes import get_scheme
 
 __all__ = [
@@ -106,8 +107,7 @@ def sniff(path: Path | str) -> dict[str, Sniff]:
     Raises InputError when there is nothing at ``path``.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(path, "no such file or folder")
+    check_source(path)
     verdicts = {}
     for name in format_names():
         try:
@@ -166,8 +166,7 @@ def read(
     iterating.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(path, "no such file or folder")
+    check_source(path)
     if root is not None and not Path(root).is_dir():
         raise InputError(root, "no such folder of photos")
     known = get_scheme(scheme) if scheme is not None else None
@@ -190,12 +189,15 @@ def read(
     return chosen.read(path, options)
 
 
-def losses(images: Iterable[AnnotatedImage], format: str) -> list[str]:
+def losses(
+    images: Iterable[AnnotatedImage], format: str, missing: MissingPolicy = "error"
+) -> list[str]:
     """What ``format`` cannot hold of these records, in words; empty when all of it fits.
 
-    Missing points are not among them: ``write``'s ``missing`` decides about those.
+    Missing points are among them unless ``missing`` says what ``write`` is to do about those.
+    Several faces in a photo are no loss to formats of one file per face: each gets its file.
     """
-    return losses_in(list(images), get_format(format))
+    return losses_in(list(images), get_format(format), missing)
 
 
 def write(
@@ -225,5 +227,6 @@ def write(
         images=len(ready),
         faces=sum(len(image.faces) for image in ready),
         dropped=tuple(dropped),
-        lost=tuple(losses_in(records, chosen)),
+        lost=tuple(losses_in(records, chosen, missing)),
+        remarks=tuple(remarks_on(ready, chosen)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -108,14 +108,16 @@ class WriteReport:
     """What ``write`` did.
 
     files: what was written. images, faces: how many went in. dropped: faces left out, or points
-    replaced by a sentinel, in words. lost: what the format could not hold, in words.
+    replaced by a sentinel, in words. lost: what the format could not hold, in words. remarks:
+    what else a user should know (a box made from points, faces in numbered files).
     """
 
     files: tuple[Path, ...]
     images: int
     faces: int
     dropped: tuple[str, ...] = ()
-    lost: tuple[str, ...] = field(default=())
+    lost: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Format(Protocol):
@@ -124,6 +126,9 @@ class Format(Protocol):
     ``read`` yields records in a stable order; ``write`` gets at least one image, every face with
     a number of points the format takes, and NaN only where the format may hold it or where the
     caller asked for the format's sentinel. It may not change what it is given.
+
+    Optional beside these: ``holds_attribute(name, value, face) -> bool``; ``unholdable(face,
+    options) -> (K,) bool``, labelled points it cannot write; ``remarks(images) -> list[str]``.
     """
 
     @property

@@ -20,16 +20,36 @@ FAR_PX = 1e7
 _FACE_SUFFIX = re.compile(r"(.+)_\d+$")
 
 
+def check_source(path: Path) -> None:
+    """Raise InputError unless there is something at ``path`` that may be looked at."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise InputError(path, "no such file or folder") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(path, f"cannot be read: {reason}") from None
+
+
+def is_photo(path: Path) -> bool:
+    """Whether there is a file; False too for names no file system takes."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def source_files(source: Path, suffixes: Sequence[str]) -> list[Path]:
     """``source`` itself, or the files below it with one of these endings, in a stable order.
 
     Hidden files and folders are left out (``._x.pts`` of macOS). Raises InputError when there is
     nothing there or it cannot be listed.
     """
+    check_source(source)
     if source.is_file():
         return [source]
     if not source.is_dir():
-        raise InputError(source, "no such file or folder")
+        raise InputError(source, "neither a file nor a folder")
 
     def fail(error: OSError) -> None:
         raise InputError(error.filename, f"cannot be listed: {error.strerror}")
@@ -73,7 +93,10 @@ def read_lines(path: Path, limit: int | None = None) -> list[str]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(path, "not UTF-8 text", line, "save the file as UTF-8") from None
-    return [line.rstrip("\r") for line in re.split(r"\r\n|\n|\r", text)]
+    lines = re.split(r"\r\n|\n|\r", text)
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
 
 
 def number(token: str) -> float:
@@ -150,7 +173,9 @@ class PhotoFinder:
     def _listing(self, folder: str) -> frozenset[str]:
         if folder not in self._names:
             try:
-                self._names[folder] = frozenset(os.listdir(self.root / folder))
+                self._names[folder] = frozenset(
+                    entry.name for entry in os.scandir(self.root / folder)
+                )
             except OSError:
                 self._names[folder] = frozenset()
         return self._names[folder]
@@ -178,7 +203,7 @@ class PhotoFinder:
 def first_root(candidates: Sequence[Path], photo: str) -> Path:
     """The first folder that holds ``photo``, else the first that exists, else the last."""
     for folder in candidates:
-        if (folder / photo).is_file():
+        if is_photo(folder / photo):
             return folder
     return next((folder for folder in candidates if folder.is_dir()), candidates[-1])
 

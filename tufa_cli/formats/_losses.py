@@ -4,33 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
 from tufa_cli.errors import OutputError
-from tufa_cli.formats._base import Capabilities, Format, MissingPolicy, WriteOptions, first
+from tufa_cli.formats._base import Capabilities, Format, MissingPolicy, WriteOptions, first, states
 
 Check = Callable[[Face], bool]
 
 
-def losses_in(images: Sequence[AnnotatedImage], chosen: Format) -> list[str]:
-    """What ``chosen`` cannot hold of these records, each kind once, with counts and an example."""
+def losses_in(
+    images: Sequence[AnnotatedImage], chosen: Format, missing: MissingPolicy
+) -> list[str]:
+    """What ``chosen`` cannot hold of these records, each kind once, with counts and an example.
+
+    Missing points count only under "error": otherwise the caller has said what becomes of them.
+    """
     caps = chosen.CAPABILITIES
     lost = []
-    for what, check in _face_checks(caps):
+    checks = _face_checks(caps)
+    if missing == "error" and not caps.missing:
+        checks.append(("that points are missing", lambda face: not face.labelled.all()))
+    for what, check in checks:
         hit = [image.path for image, face in _faces(images) if check(face)]
         if hit:
-            lost.append(f"{what} of {_count(len(hit), 'face')} (first: {PurePosixPath(hit[0])})")
+            lost.append(f"{what}: {_count(len(hit), 'face')}, first in {hit[0]}")
     for what, image_check in _image_checks(caps):
         hit = [image.path for image in images if image_check(image)]
         if hit:
-            lost.append(f"{what} of {_count(len(hit), 'photo')} (first: {hit[0]})")
+            lost.append(f"{what}: {_count(len(hit), 'photo')}, first {hit[0]}")
     names = sorted({name for _, face in _faces(images) for name in _unheld(face, chosen)})
     if names:
-        lost.append(f"the attributes {first(names, 8)}")
+        lost.append(f"attributes of faces: {first(names, 8)}")
     return lost
 
 
@@ -49,9 +56,7 @@ def _face_checks(caps: Capabilities) -> list[tuple[str, Check]]:
     if not caps.float:
         checks.append(("the fraction of the points", lambda face: _fraction(face.points_px)))
     if not caps.visibility:
-        checks.append(
-            ("which points are occluded,", lambda f: bool((f.visibility == OCCLUDED).any()))
-        )
+        checks.append(("which points are occluded", lambda f: OCCLUDED in states(f)))
     if not caps.box:
         checks.append(("the box", lambda face: face.box is not None))
     elif not caps.float_box:
@@ -80,13 +85,14 @@ def _unheld(face: Face, chosen: Format) -> Iterator[str]:
     caps = chosen.CAPABILITIES
     holds = getattr(chosen, "holds_attribute", None)
     for name, value in face.attributes.items():
-        if (caps.attributes is not None and name not in caps.attributes) or (holds is not None and not holds(name, value, face)):
+        known = caps.attributes is None or name in caps.attributes
+        if not known or (holds is not None and not holds(name, value, face)):
             yield name
 
 
 def _fraction(values: NDArray[np.float64]) -> bool:
     known = values[np.isfinite(values)]
-    return bool((known != np.round(known)).any())
+    return bool(np.any(known != np.round(known)))
 
 
 def prepare(
@@ -139,7 +145,7 @@ def _unholdable(face: Face, chosen: Format, options: WriteOptions) -> NDArray[np
 
 
 def _without(face: Face, bad: NDArray[np.bool_]) -> Face:
-    visibility = np.where(bad, UNLABELLED, face.visibility).astype(np.uint8)
+    visibility = np.where(bad, UNLABELLED, states(face)).astype(np.uint8)
     return replace(face, visibility=visibility)
 
 
@@ -156,3 +162,14 @@ def _refusal(
         "--missing drop-face leaves such faces out, --missing sentinel writes the format's "
         "stand-in; coco holds them",
     )
+
+
+def remarks_on(images: Sequence[AnnotatedImage], chosen: Format) -> list[str]:
+    """What a user should know of a file that was written, beside what was lost."""
+    remarks = []
+    if not chosen.CAPABILITIES.several_faces:
+        several = sum(len(image.faces) > 1 for image in images)
+        if several:
+            remarks.append(f"{_count(several, 'photo')} with several faces: files NAME_1, NAME_2")
+    own = getattr(chosen, "remarks", None)
+    return remarks + (own(images) if own is not None else [])

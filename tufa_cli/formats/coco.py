@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import mmap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +50,23 @@ CAPABILITIES = Capabilities(
 SUFFIXES = (".json",)
 _KEYS = ("images", "annotations", "categories")
 _READ_HERE = frozenset(
-    ("id", "image_id", "category_id", "bbox", "keypoints", "num_keypoints", "score")
-    + ("keypoint_scores", "attributes", "bbox_source", "face_kpts", "face_box", "face_valid")
+    {"id", "image_id", "category_id", "bbox", "keypoints", "num_keypoints", "score"}
+    | {"keypoint_scores", "attributes", "bbox_source", "face_kpts", "face_box", "face_valid"}
 )
-_IMAGE_KEYS = frozenset(("id", "file_name", "width", "height", "split", "attributes"))
+_IMAGE_KEYS = frozenset(["id", "file_name", "width", "height", "split", "attributes"])
 
 
 def _sniff_file(path: Path) -> Sniff:
-    with path.open("rb") as stream:
-        start = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
-        if not start.startswith(b"{"):
-            return Sniff(False, "not a JSON object")
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            lacking = [key for key in _KEYS if data.find(f'"{key}"'.encode()) < 0]
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+            if not start.startswith(b"{"):
+                return Sniff(False, "not a JSON object")
+            # The keys may be gigabytes apart: look for them without parsing or loading the file.
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                lacking = [key for key in _KEYS if data.find(f'"{key}"'.encode()) < 0]
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror}") from None
     if lacking:
         return Sniff(False, f"JSON without {' and '.join(lacking)}")
     return Sniff(True, "JSON with images, annotations and categories")
@@ -115,7 +119,7 @@ class _File:
             if root is None:
                 folder = self.path.parent
                 root = first_root([folder, folder / "images", folder.parent], image.path)
-            yield AnnotatedImage(**{**vars(image), "root": str(root)})
+            yield replace(image, root=str(root))
 
     def _categories(self) -> dict[str, tuple[str | None, int]]:
         """Category id to the scheme it names, if any, and its number of points (0: unsaid)."""
@@ -202,13 +206,14 @@ class _File:
         elif count and len(places) != count:
             raise ValueError(f"{len(places)} keypoints, its category has {count}")
         box = None if row.get("bbox_source") == BOX_FROM_POINTS else row.get(box_key)
-        attributes = _extras(row, _READ_HERE)
+        ours = ["source"] if row.get("source") in ("manual", "auto") else []
+        attributes = _extras(row, _READ_HERE.union(ours))
         if attributes.get("iscrowd") in (0, False):
             del attributes["iscrowd"]
         if attributes.get("segmentation") == []:
             del attributes["segmentation"]
-        attributes.pop("area", None) if _area_of(row.get("bbox"), row.get("area")) else None
-        source = attributes.pop("source", "manual") if _is_source(row) else "manual"
+        if _area_of(row.get("bbox"), row.get("area")):
+            attributes.pop("area", None)
         return Face(
             places,
             scheme=scheme,
@@ -217,7 +222,7 @@ class _File:
             box=self._box(box, box_key),
             score=_score(row.get("score")),
             attributes=attributes,
-            source=source,
+            source="auto" if row.get("source") == "auto" else "manual",
         )
 
     def _points(self, values: Any, key: str) -> tuple[Any, Any]:
@@ -260,6 +265,8 @@ def _load(path: Path) -> dict[str, Any]:
         raise InputError(path, f"not valid JSON: {error.msg}", error.lineno) from None
     except RecursionError:
         raise InputError(path, "not a COCO file: nested too deeply") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise InputError(path, f"not valid JSON: {error}") from None
     if isinstance(data, list):
         raise InputError(
             path,
@@ -332,16 +339,10 @@ def _size(value: Any, side: str) -> int | None:
     return int(value) or None
 
 
-def _is_source(row: dict[str, Any]) -> bool:
-    nested = row.get("attributes")
-    has_own = isinstance(nested, dict) and "source" in nested
-    return row.get("source") in ("manual", "auto") and not has_own
-
-
 def _area_of(box: Any, area: Any) -> bool:
     """Whether an area only repeats the box."""
     try:
-        return abs(box[2] * box[3] - area) <= 1e-6 * max(1.0, abs(area))
+        return bool(abs(box[2] * box[3] - area) <= 1e-6 * max(1.0, abs(area)))
     except (TypeError, IndexError, KeyError):
         return False
 

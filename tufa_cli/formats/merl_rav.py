@@ -1,7 +1,7 @@
 """MERL-RAV: iBUG ``.pts`` text in which the signs tell whether a point is hidden.
 
-Both positive: visible. Both negative: hidden by something at (-x, -y). ``-1 -1``: hidden by the face
-itself or outside the photo, without a place. Of 19,314 files none mixes the signs of a pair.
+Both positive: visible. Both negative: hidden by something at (-x, -y). ``-1 -1``: hidden by the
+face itself or outside the photo, without a place. Of 19,314 files none mixes the signs of a pair.
 Pixels are counted from 1 as in ``pts``; the data set's page does not say.
 """
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
@@ -84,6 +86,14 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
         return Face(rows - first_pixel, scheme=options.scheme)
 
     yield from faces_in_files(source, base, options.root or base, options, load)
+
+
+def remarks(images: Sequence[AnnotatedImage]) -> list[str]:
+    """Points above and left of the photo look like MERL-RAV's hidden ones to a reader."""
+    odd = sum(bool(np.any(np.all(face.points_px < -1, axis=1))) for i in images for face in i.faces)
+    if not odd:
+        return []
+    return [f"{odd} faces have points above and left of the photo: read with --negatives keep"]
 
 
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:

@@ -142,6 +142,12 @@ def holds_attribute(name: str, value: object, face: Face) -> bool:
     )
 
 
+def remarks(images: Sequence[AnnotatedImage]) -> list[str]:
+    """A row must have a box."""
+    made = sum(face.box is None for image in images for face in image.faces)
+    return [f"{made} faces without a box got the box of their points"] if made else []
+
+
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One list; a face without a box gets the box of its points, since a row must have one."""
     first_pixel = options.base(CAPABILITIES.index_base)

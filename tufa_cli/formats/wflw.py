@@ -104,6 +104,13 @@ def holds_attribute(name: str, value: object, face: Face) -> bool:
     return name in FLAGS and whole_value(value) is not None and face.box is not None
 
 
+def remarks(images: Sequence[AnnotatedImage]) -> list[str]:
+    """A line with a box must have all flags."""
+    faces = [face for image in images for face in image.faces if face.box is not None]
+    made = sum(any(flag not in face.attributes for flag in FLAGS) for face in faces)
+    return [f"{made} faces got 0 for flags they do not have"] if made else []
+
+
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One list; six decimals, the box in whole pixels; a missing point is ``-1 -1``."""
     first_pixel = options.base(CAPABILITIES.index_base)
