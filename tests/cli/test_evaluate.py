@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tufa_cli.detect import DEFAULT_DETECTOR
 from tufa_cli.model.build import build_model
 from tufa_cli.model.config import model_config
 from tufa_cli.model.weights import Weights, save_weights
@@ -178,5 +179,5 @@ def test_the_detectors_box_is_measured_on_a_real_face(run_cli, tmp_path, astrona
     assert result.code == 0, result.stderr
     report = json.loads(result.stdout)
     assert (report["box"], report["faces"], report["missed"]) == ("detector", 1, 0)
-    assert report["box_detail"].startswith("detector ")
+    assert report["box_detail"] == DEFAULT_DETECTOR
     assert report["baseline"]["nme_percent"] < 40

@@ -68,7 +68,7 @@ class Plan:
         if self.box == "jitter":
             return f"oracle crop with {self.jitter}"
         if self.box == "detector":
-            return f"detector {self.detector.name}" if self.detector else "no detector"
+            return self.detector.name if self.detector else ""
         return "plane's anchors laid on the labels by scale and shift"
 
 
