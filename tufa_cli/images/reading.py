@@ -61,21 +61,27 @@ class PhotoListing:
         return iter(self.photos)
 
 
-def list_photos(paths: Iterable[str | Path], recursive: bool = True) -> PhotoListing:
+def list_photos(
+    paths: Iterable[str | Path], recursive: bool = True, keep_going: bool = False
+) -> PhotoListing:
     """The photos in folders and among single files.
 
     A folder gives the files in it with a photo's ending (hidden ones left out), whatever its own
     name: a folder named ``x.jpg`` is a folder. A single file is taken whatever its ending; whether
-    it is a photo shows when it is read. Raises InputError for a path that does not exist.
+    it is a photo shows when it is read. Raises InputError for a path that is not there, or, with
+    ``keep_going``, lists it among the failures.
     """
     photos: list[Path] = []
     roots: list[Path] = []
     failures: list[tuple[Path, str]] = []
     skipped = 0
     for path in map(Path, paths):
-        if not path.exists():
-            raise InputError(path, "no such file or folder")
-        if path.is_dir():
+        problem = _missing(path)
+        if problem and not keep_going:
+            raise InputError(path, problem)
+        if problem:
+            failures.append((path, problem))
+        elif path.is_dir():
             roots.append(path)
             found, others = _walk(path, recursive, failures)
             photos += found
@@ -83,9 +89,22 @@ def list_photos(paths: Iterable[str | Path], recursive: bool = True) -> PhotoLis
         else:
             roots.append(path.parent)
             photos.append(path)
-    unique = {os.path.abspath(photo): photo for photo in reversed(photos)}  # noqa: PTH100
-    kept = tuple(photo for photo in photos if unique.pop(os.path.abspath(photo), None))  # noqa: PTH100
-    return PhotoListing(kept, skipped, tuple(failures), common_root(roots))
+    once = {os.path.abspath(photo): photo for photo in reversed(photos)}  # noqa: PTH100
+    kept = [photo for photo in photos if once.pop(os.path.abspath(photo), None)]  # noqa: PTH100
+    return PhotoListing(tuple(kept), skipped, tuple(failures), common_root(roots))
+
+
+def _missing(path: Path) -> str | None:
+    """Why a path cannot be looked at, or None."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return "a link to nowhere" if path.is_symlink() else "no such file or folder"
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
+    except ValueError:  # a NUL byte in a list of names
+        return "not the name of a file"
+    return None
 
 
 def common_root(folders: Iterable[Path]) -> Path:
@@ -126,8 +145,14 @@ def is_photo_name(name: str) -> bool:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether it is a pipe, socket or device; a broken link is not, so that it fails by name."""
-    return path.exists() and not path.is_file()
+    """Whether it is a folder, pipe, socket or device.
+
+    A broken link and a file that may not be looked at are not: they fail later, by name.
+    """
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def read_rgb(path: str | Path) -> RgbImage:
@@ -159,13 +184,10 @@ def read_rgb(path: str | Path) -> RgbImage:
 
 def _check_file(path: Path) -> None:
     """Raise InputError when ``path`` cannot be a picture, before a decoder guesses why."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        problem = "a link to nowhere" if path.is_symlink() else "no such file"
-        raise InputError(path, problem) from None
-    except OSError as error:
-        raise InputError(path, f"cannot be opened: {error.strerror}") from None
+    problem = _missing(path)
+    if problem:
+        raise InputError(path, problem)
+    status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise InputError(path, "is a folder, not a photo")
     if not stat.S_ISREG(status.st_mode):

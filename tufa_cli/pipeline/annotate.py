@@ -1,0 +1,242 @@
+"""Photos in, landmarks out: read, find faces, crop, predict in batches over several photos.
+
+Prints nothing. What cannot be read is a result with a reason, not an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tufa_cli.annotation import AnnotatedImage, Face
+from tufa_cli.detect.base import Detections, Detector
+from tufa_cli.detect.crops import crop_from_box
+from tufa_cli.errors import InputError, TufaError
+from tufa_cli.geometry.crop import CropMap
+from tufa_cli.images.reading import RgbImage, read_rgb
+from tufa_cli.images.warp import warp_crop
+from tufa_cli.model.weights import Weights
+from tufa_cli.schemes import Scheme, get_scheme, scheme_names
+from tufa_cli.schemes.anchors import anchors_for
+
+FloatArray = NDArray[np.float64]
+
+#: Photos wait for a full batch; these bound how many, and how many bytes of pixels they keep.
+_MOST_WAITING = 256
+_MOST_BYTES = 400_000_000
+
+
+class PredictsCrops(Protocol):
+    """``tufa_cli.model.predict.Predictor``, or anything that predicts as it does."""
+
+    def predict(
+        self, crops: NDArray[np.uint8], prompts_plane: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """(B, S, S, 3) crops and (K, 2) prompts to points_crop (B, K, 2), confidence (B, K)."""
+        ...
+
+
+@dataclass(frozen=True)
+class AnnotateOptions:
+    """Which faces are annotated, and how.
+
+    min_score: detections below are left out. min_face: shorter side of the box in image pixels.
+    largest: only the largest face of each photo. keep_pixels: results carry the photo.
+    """
+
+    min_score: float = 0.5
+    min_face: float = 0.0
+    largest: bool = False
+    batch_size: int = 32
+    keep_pixels: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoResult:
+    """What became of one photo: an annotated image (perhaps without a face), or a failure.
+
+    failure: the reason, without the photo's name. pixels: (H, W, 3) RGB when asked for.
+    """
+
+    photo: Path
+    image: AnnotatedImage | None = None
+    failure: str | None = None
+    pixels: RgbImage | None = None
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A photo that was searched and waits for its crops to be predicted."""
+
+    photo: Path
+    name: str
+    size: tuple[int, int] = (0, 0)
+    failure: str | None = None
+    pixels: RgbImage | None = None
+    found: Detections | None = None
+    maps: tuple[CropMap, ...] = ()
+    crops: tuple[RgbImage, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        kept = 0 if self.pixels is None else self.pixels.nbytes
+        return kept + sum(crop.nbytes for crop in self.crops)
+
+
+def prompts_for(weights: Weights, scheme: Scheme) -> FloatArray:
+    """(K, 2) points_plane that query ``scheme``.
+
+    What the weights carry for the scheme of that name; for a scheme they do not know, anchors
+    found by what its points mean. Raises TufaError when some point has no place on the plane.
+    """
+    carried = scheme.name in weights.learned or scheme.name in weights.plane.anchors
+    if carried and not _borrows_a_name(scheme):
+        prompts = weights.prompts(scheme.name)
+        if len(prompts) == len(scheme):
+            return prompts
+    return anchors_for(scheme, weights.plane)
+
+
+def _borrows_a_name(scheme: Scheme) -> bool:
+    """Whether a user's scheme has a shipped scheme's name and other points."""
+    shipped = scheme.name in scheme_names()
+    return shipped and get_scheme(scheme.name).meanings != scheme.meanings
+
+
+class Annotator:
+    """Finds faces and predicts one scheme on them.
+
+    detector: finds the faces. predictor: on the network of ``weights``. scheme: what is predicted.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        predictor: PredictsCrops,
+        weights: Weights,
+        scheme: Scheme,
+        options: AnnotateOptions | None = None,
+    ) -> None:
+        self.detector = detector
+        self.predictor = predictor
+        self.window = weights.window
+        self.input_size = weights.input_size
+        self.scheme = scheme
+        self.prompts_plane = prompts_for(weights, scheme)
+        self.options = options or AnnotateOptions()
+        self._batch_size = self.options.batch_size
+
+    def run(
+        self, photos: Iterable[Path], root: Path, name_of: Callable[[Path], str]
+    ) -> Iterator[PhotoResult]:
+        """A result per photo, in order.
+
+        root: folder that ``name_of(photo)``, the POSIX path in the results, is relative to.
+        Crops of several photos share a batch, so results come in groups. Raises TufaError only
+        when not even one crop fits into memory.
+        """
+        waiting: list[_Waiting] = []
+        for photo in photos:
+            waiting.append(self._search(photo, name_of(photo)))
+            if self._is_full(waiting):
+                yield from self._finish(waiting, root)
+                waiting = []
+        yield from self._finish(waiting, root)
+
+    def _is_full(self, waiting: list[_Waiting]) -> bool:
+        return (
+            sum(len(entry.crops) for entry in waiting) >= self._batch_size
+            or len(waiting) >= _MOST_WAITING
+            or sum(entry.bytes for entry in waiting) >= _MOST_BYTES
+        )
+
+    def _search(self, photo: Path, name: str) -> _Waiting:
+        """Read a photo, find its faces and cut them out."""
+        try:
+            pixels = read_rgb(photo)
+            height, width = pixels.shape[:2]
+            found = self._choose(self.detector.detect(pixels, name))
+            maps = [crop_from_box(b, self.detector.box_plane, self.window) for b in found.boxes]
+            crops = [warp_crop(pixels, crop_map, self.input_size) for crop_map in maps]
+        except InputError as error:
+            return _Waiting(photo, name, failure=error.problem)
+        except MemoryError:
+            return _Waiting(photo, name, failure="too large for this machine's memory")
+        except cv2.error as error:
+            return _Waiting(photo, name, failure=f"OpenCV cannot work on it ({error.err})")
+        kept = pixels if self.options.keep_pixels else None
+        size = (width, height)
+        return _Waiting(photo, name, size, None, kept, found, tuple(maps), tuple(crops))
+
+    def _choose(self, found: Detections) -> Detections:
+        """The detections that the options let through, best first."""
+        sides = found.boxes[:, 2:].min(axis=1) if len(found) else np.zeros(0)
+        good = (found.scores >= self.options.min_score) & (sides > 0)
+        good &= np.isfinite(found.boxes).all(axis=1) & (sides >= self.options.min_face)
+        found = found.take(np.flatnonzero(good))
+        if self.options.largest and len(found) > 1:
+            found = found.take([int(found.boxes[:, 2:].prod(axis=1).argmax())])
+        return found
+
+    def _finish(self, waiting: list[_Waiting], root: Path) -> Iterator[PhotoResult]:
+        """Predict the crops of the waiting photos and hand the photos out."""
+        crops = [crop for entry in waiting for crop in entry.crops]
+        points, confidence = self._predict(crops)
+        start = 0
+        for entry in waiting:
+            end = start + len(entry.crops)
+            if entry.failure is not None or entry.found is None:
+                yield PhotoResult(entry.photo, failure=entry.failure)
+                continue
+            faces = [
+                Face(
+                    crop_map.to_image(points[start + i]),
+                    scheme=self.scheme.name,
+                    confidence=confidence[start + i],
+                    box=entry.found.boxes[i],
+                    score=float(entry.found.scores[i]),
+                    source="auto",
+                )
+                for i, crop_map in enumerate(entry.maps)
+            ]
+            width, height = entry.size
+            image = AnnotatedImage(entry.name, tuple(faces), width, height, root=str(root))
+            start = end
+            yield PhotoResult(entry.photo, image, pixels=entry.pixels)
+
+    def _predict(self, crops: list[RgbImage]) -> tuple[FloatArray, FloatArray]:
+        """(N, K, 2) points_crop and (N, K) confidence, in batches that fit into memory."""
+        count = len(self.prompts_plane)
+        points, confidence = np.zeros((len(crops), count, 2)), np.zeros((len(crops), count))
+        start = 0
+        while start < len(crops):
+            end = min(start + self._batch_size, len(crops))
+            try:
+                batch = self.predictor.predict(np.stack(crops[start:end]), self.prompts_plane)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if end - start == 1:
+                    raise TufaError(
+                        "the device has not enough memory for a single face", "try --device cpu"
+                    ) from None
+                # Stay at the smaller size: the next batch would not fit either.
+                self._batch_size = (end - start) // 2
+                continue
+            points[start:end], confidence[start:end] = batch
+            start = end
+        return points, confidence
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of numpy or torch says that memory ran out."""
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "not enough memory" in text or "can't allocate" in text
