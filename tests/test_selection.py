@@ -100,3 +100,10 @@ def test_a_bad_list_is_the_users_error(tmp_path, content):
         file.write_bytes(content)
     with pytest.raises(InputError):
         read_name_list(file)
+
+
+def test_a_selection_is_its_photos():
+    selection = select(photos(PATHS), {"two", "three"})
+    assert [image.path for image in selection] == names(selection)
+    assert len(selection) == 2
+    assert len(select(selection, None, {"two"})) == 1

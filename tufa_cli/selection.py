@@ -16,9 +16,9 @@ from __future__ import annotations
 import posixpath
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import InputError, TufaError
@@ -26,8 +26,9 @@ from tufa_cli.errors import InputError, TufaError
 Segments = tuple[str, ...]
 
 
-class Selection(NamedTuple):
-    """What the lists chose: ``chosen, unmatched = select(...)``.
+@dataclass(frozen=True)
+class Selection:
+    """The photos that the lists chose (iterate it), and what they named in vain.
 
     chosen: the photos, in the order they came.
     unmatched: the lines of the lists that name no photo, sorted.
@@ -35,6 +36,12 @@ class Selection(NamedTuple):
 
     chosen: list[AnnotatedImage]
     unmatched: list[str]
+
+    def __iter__(self) -> Iterator[AnnotatedImage]:
+        return iter(self.chosen)
+
+    def __len__(self) -> int:
+        return len(self.chosen)
 
     def warning(self) -> str | None:
         """One line with the count of the names in vain and the first of them, or None."""
