@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from tufa_cli.errors import InputError, TufaError
 
@@ -26,11 +27,11 @@ class FormatName(click.ParamType):
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
+    ) -> list[CompletionItem]:
         from tufa_cli.formats import format_names
 
         names = [name for name in format_names() if name.startswith(incomplete)]
-        return [click.shell_completion.CompletionItem(name) for name in names]
+        return [CompletionItem(name) for name in names]
 
 
 @click.command(short_help="Landmark files from one format to another.")

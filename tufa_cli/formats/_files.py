@@ -138,9 +138,13 @@ def write_lines(path: Path, lines: Sequence[str], overwrite: bool) -> None:
     write_bytes(path, data, overwrite)
 
 
-def check_name(path: str, where: Path) -> str:
-    """A photo's name that a line of text can hold; raises OutputError."""
-    if not path or path != path.strip() or len(path.splitlines()) != 1:
+def check_name(path: str, where: Path, beside: Sequence[str] = ()) -> str:
+    """A photo's name that a line of text can hold; raises OutputError.
+
+    beside: words of the name that stand next to numbers, so they may not look like one.
+    """
+    one_line = len(path.splitlines()) == 1 and path == path.strip()
+    if not one_line or any(map(is_number, beside)):
         raise OutputError(
             f"{where}: the photo name {path!r} does not fit in a line of this format",
             "rename the photo, or write coco",
@@ -236,23 +240,28 @@ def spread(files: Sequence[Path], most: int) -> list[Path]:
     return list(files[::step])
 
 
-def head(path: Path, size: int = 65536) -> str:
-    """The first characters of a text file; raises InputError when they are not text."""
+def head_lines(path: Path, size: int = 65536) -> list[str]:
+    """The first lines of a text file that are not blank, at least one.
+
+    Raises InputError when they are not text.
+    """
     try:
         with path.open("rb") as stream:
             data = stream.read(size)
     except OSError as error:
         raise InputError(path, f"cannot be read: {error.strerror}") from None
-    if not data.strip():
-        raise InputError(path, "empty")
+    if len(data) == size and b"\n" in data:
+        data = data[: data.rindex(b"\n")]  # the last line is likely cut, in a letter even
     if b"\0" in data:
         raise InputError(path, "not text")
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if error.start < len(data) - 4:
-            raise InputError(path, "not UTF-8 text") from None
-        return data[: error.start].decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(path, "not UTF-8 text") from None
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise InputError(path, "empty")
+    return lines
 
 
 def list_files(

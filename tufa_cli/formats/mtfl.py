@@ -16,7 +16,7 @@ from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOption
 from tufa_cli.formats._files import (
     check_name,
     decimals,
-    head,
+    head_lines,
     is_number,
     number,
     sniff_any,
@@ -33,7 +33,7 @@ _NUMBERS = 10 + len(FIELDS)
 
 
 def _sniff_file(path: Path) -> Sniff:
-    lines = [line for line in head(path).splitlines() if line.strip()]
+    lines = head_lines(path)
     fields = lines[0].split()
     if len(fields) > _NUMBERS and not lines[0].lstrip().startswith("#"):
         last = fields[-_NUMBERS:]
@@ -82,7 +82,7 @@ def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions)
     first_pixel = options.base(CAPABILITIES.index_base)
     lines = []
     for image in images:
-        name = check_name(image.path, target).replace("/", "\\")
+        name = check_name(image.path, target, image.path.split()[-1:]).replace("/", "\\")
         for face in image.faces:
             places = np.where(face.labelled[:, None], face.points_px + first_pixel, -1.0)
             fields = [decimals(value) for value in places.T.ravel().tolist()]

@@ -18,7 +18,7 @@ from tufa_cli.formats._files import (
     check_name,
     decimals,
     first_root,
-    head,
+    head_lines,
     is_number,
     list_files,
     number,
@@ -45,7 +45,7 @@ _FLAGS = {VISIBLE: "0.0", OCCLUDED: "1.0"}
 
 
 def _sniff_file(path: Path) -> Sniff:
-    lines = [line for line in head(path).splitlines() if line.strip()]
+    lines = head_lines(path)
     if not lines[0].startswith("#"):
         return Sniff(False, "its first line is not '# photo'")
     rows = [line.split() for line in lines if not line.startswith("#")]

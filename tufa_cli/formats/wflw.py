@@ -17,7 +17,7 @@ from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOption
 from tufa_cli.formats._files import (
     check_name,
     decimals,
-    head,
+    head_lines,
     is_number,
     number,
     sniff_any,
@@ -37,7 +37,7 @@ _LONG = _COORDINATES + 4 + len(FLAGS)
 
 
 def _sniff_file(path: Path) -> Sniff:
-    lines = [line for line in head(path).splitlines() if line.strip()]
+    lines = head_lines(path)
     fields = lines[0].split()
     numbers = next((i for i, field in enumerate(fields) if not is_number(field)), len(fields))
     if numbers in (_COORDINATES, _LONG) and len(fields) > numbers:
@@ -85,7 +85,8 @@ def _fields(text: str) -> tuple[str, list[float], list[float] | None, list[int]]
     tokens = text.split()
     long = len(tokens) > _LONG and is_number(tokens[_COORDINATES])
     numbers = _LONG if long else _COORDINATES
-    if len(tokens) <= numbers or (not long and is_number(tokens[_COORDINATES])):
+    # A name that begins with a number would hide a coordinate too many.
+    if len(tokens) <= numbers or is_number(tokens[numbers]):
         raise ValueError(
             f"expected 207 fields (196 coordinates, box, flags, photo) or 197, found {len(tokens)}"
         )
@@ -116,7 +117,7 @@ def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions)
     first_pixel = options.base(CAPABILITIES.index_base)
     lines = []
     for image in images:
-        name = check_name(image.path, target)
+        name = check_name(image.path, target, image.path.split()[:1])
         for face in image.faces:
             places = np.where(face.labelled[:, None], face.points_px + first_pixel, -1.0)
             fields = [decimals(value) for value in places.ravel().tolist()]

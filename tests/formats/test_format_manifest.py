@@ -1,0 +1,126 @@
+"""The manifest: what is listed is what is there, and other packages' formats join lazily."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from tufa_cli import formats
+from tufa_cli.errors import InputError, TufaError, UnknownNameError
+
+GOOD = "version: 1\nn_points: 2\n{\n1 2\n3 4\n}\n"
+
+
+def test_manifest_lists_the_files_of_the_folder() -> None:
+    files = Path(formats.__file__).parent.glob("[!_]*.py")
+    assert sorted(formats.BUILT_IN.values()) == sorted(path.stem for path in files)
+    assert formats.BUILT_IN
+
+
+@pytest.mark.parametrize("name", sorted(formats.BUILT_IN))
+def test_each_format_is_complete(name: str) -> None:
+    found = formats.get_format(name)
+    assert name == found.NAME
+    assert len(found.TITLE) < 80
+    assert callable(found.sniff) and callable(found.read) and callable(found.write)
+    assert isinstance(found.CAPABILITIES, formats.Capabilities)
+
+
+def test_unknown_name_offers_near_ones() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean wflw"):
+        formats.get_format("wfwl")
+
+
+def test_formats_load_neither_cv2_nor_torch(python) -> None:
+    code = (
+        "import sys, tufa_cli.formats as f\n"
+        "[f.get_format(n) for n in f.format_names()]\n"
+        "print([m for m in ('cv2', 'torch', 'h5py', 'skimage') if m in sys.modules])"
+    )
+    done = python(["-c", code])
+    assert (done.code, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch):
+    """Sets the entry points that other packages would bring."""
+
+    def set_points(**points: str) -> None:
+        found = [EntryPoint(name, value, formats.ENTRY_POINTS) for name, value in points.items()]
+        monkeypatch.setattr(formats, "entry_points", lambda group: found)
+        formats._plugins.cache_clear()
+
+    yield set_points
+    formats._plugins.cache_clear()
+
+
+def test_a_plugin_joins_and_is_not_loaded_by_listing(plugins, tmp_path: Path) -> None:
+    plugins(mine="tufa_cli.formats.pts", broken="no_such_module_anywhere")
+    assert {"mine", "broken"} <= set(formats.format_names())
+    assert formats.get_format("mine").NAME == "pts"
+    with pytest.raises(TufaError, match="'broken'.*cannot be loaded"):
+        formats.get_format("broken")
+
+
+def test_a_broken_plugin_does_not_stop_sniffing(plugins, tmp_path: Path) -> None:
+    plugins(broken="no_such_module_anywhere", empty="tufa_cli.errors")
+    (tmp_path / "a.pts").write_text(GOOD)
+    assert formats.choose_format(tmp_path) == "pts"
+    assert "cannot be loaded" in formats.sniff(tmp_path)["broken"].reason
+    assert "has no sniff" in formats.sniff(tmp_path)["empty"].reason
+
+
+def test_a_plugin_may_not_take_a_built_in_name(plugins) -> None:
+    plugins(pts="no_such_module_anywhere")
+    assert formats.get_format("pts").NAME == "pts"
+
+
+def test_plugins_can_be_switched_off(plugins, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugins(mine="tufa_cli.formats.pts")
+    monkeypatch.setenv("TUFA_DISABLE_PLUGINS", "1")
+    formats._plugins.cache_clear()
+    assert "mine" not in formats.format_names()
+
+
+def test_ambiguous_folder_names_the_candidates(tmp_path: Path) -> None:
+    (tmp_path / "a.pts").write_text(GOOD)
+    (tmp_path / "b.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    with pytest.raises(InputError, match="looks like coco and pts") as caught:
+        list(formats.read(tmp_path))
+    assert "--from" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("content", [None, b"hello world\n", b"\xff\xd8\xff\xe0", b""])
+def test_unknown_content_is_no_format(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        for name in ("a.txt", "a.pts", "a.json", "a.xyz"):
+            (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match="none of the known formats"):
+        formats.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(formats.BUILT_IN))
+def test_a_folder_without_the_format_is_an_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "notes.md").write_text("# nothing here\n")
+    with pytest.raises(InputError, match="in the folder"):
+        list(formats.read(tmp_path, name))
+
+
+@pytest.mark.parametrize("name", ["auto", *sorted(formats.BUILT_IN)])
+def test_nothing_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="no such file or folder"):
+        list(formats.read(tmp_path / "absent", name))
+    with pytest.raises(InputError, match="cannot be read"):
+        list(formats.read(tmp_path / ("x" * 5000), name))
+
+
+def test_scheme_must_fit_the_format(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("x\n")
+    with pytest.raises(InputError, match="wflw holds 98 points, the scheme ibug68 has 68"):
+        formats.read(tmp_path / "list.txt", "wflw", scheme="300w")
+    with pytest.raises(UnknownNameError):
+        formats.read(tmp_path / "list.txt", "wflw", scheme="wflw99")
+    with pytest.raises(InputError, match="no such folder of photos"):
+        formats.read(tmp_path / "list.txt", "wflw", root=tmp_path / "absent")
