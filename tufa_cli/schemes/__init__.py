@@ -1,5 +1,6 @@
 """Landmark schemes as data: what each point means, and where it lies on the plane."""
 
+from tufa_cli.schemes.anchors import anchors_for
 from tufa_cli.schemes.load import get_scheme, read_scheme, scheme_names
 from tufa_cli.schemes.model import Scheme
 from tufa_cli.schemes.parts import Meaning
@@ -9,6 +10,7 @@ __all__ = [
     "Meaning",
     "Plane",
     "Scheme",
+    "anchors_for",
     "builtin_plane",
     "get_scheme",
     "read_plane",

@@ -80,10 +80,12 @@ def align(
 ) -> Alignment:
     """Put mean shapes (K, 2), any frame with y down, on one plane.
 
-    shapes and schemes have the same keys. Raises TufaError when the reference is missing, a shape
-    does not fit its scheme, or a scheme shares fewer than three places with the others.
+    schemes: the scheme of every shape, by the same key. Raises TufaError when the reference is
+    missing, a shape does not fit its scheme, or a scheme shares fewer than three places with
+    the others.
     """
     _check(shapes, schemes, reference)
+    schemes = {key: schemes[key] for key in shapes}
     pairs = _shared(schemes)
     placed = _placed(shapes, schemes, pairs, reference)
     order = list(placed)

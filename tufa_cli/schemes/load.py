@@ -42,6 +42,8 @@ _KEYS = {
     "skeleton",
     "skeleton_also",
 }
+#: Guards against a slip of the finger in `count`.
+_MOST_POINTS = 10_000
 _POINT_KEYS = {"part", "t", "from", "to", "count", "name", "names"}
 
 
@@ -120,30 +122,44 @@ def _build(raw: dict[str, Any], problems: list[str]) -> Scheme:
     for key in ("name", "source"):
         if not isinstance(raw.get(key), str) or not raw.get(key):
             problems.append(f"'{key}' is missing: a short text")
-    meanings, names = _points(raw.get("points"), problems)
+    meanings, names, count = _points(raw.get("points"), problems)
+    # What follows from the meanings is not checked when some are missing: the mistake is there.
+    sound = count == len(meanings)
     return Scheme(
         name=str(raw.get("name")),
         title=str(raw.get("title", raw.get("name"))),
         source=str(raw.get("source")),
         meanings=tuple(meanings),
         names=tuple(names),
-        flip=_flip(raw.get("flip"), meanings, problems),
-        skeleton=_skeleton(raw, meanings, problems),
-        normaliser=_normaliser(raw.get("normaliser"), len(meanings), problems),
-        aliases=tuple(str(alias) for alias in raw.get("aliases") or ()),
+        flip=_flip(raw.get("flip"), meanings if sound else [], count, problems),
+        skeleton=_skeleton(raw, meanings if sound else [], count, problems),
+        normaliser=_normaliser(raw.get("normaliser"), count, problems),
+        aliases=_aliases(raw.get("aliases"), problems),
     )
 
 
-def _points(raw: Any, problems: list[str]) -> tuple[list[Meaning], list[str]]:
+def _aliases(raw: Any, problems: list[str]) -> tuple[str, ...]:
+    if isinstance(raw, str):
+        return (raw,)
+    if raw is not None and not isinstance(raw, list):
+        problems.append("'aliases' is a list of names")
+        return ()
+    return tuple(str(alias) for alias in raw or ())
+
+
+def _points(raw: Any, problems: list[str]) -> tuple[list[Meaning], list[str], int]:
+    """Meanings and names of the points without a mistake, and how many points there are."""
     if not isinstance(raw, list) or not raw:
         problems.append("'points' is missing: a list of {part, t}")
-        return [], []
+        return [], [], 0
     meanings: list[Meaning] = []
     names: list[str] = []
+    count = 0
     for number, entry in enumerate(raw):
         where = f"points[{number}]"
         if not isinstance(entry, dict):
             problems.append(f"{where}: expected a mapping such as {{part: jaw, t: [0, 0.5, 1]}}")
+            count += 1
             continue
         for key in entry:
             if key not in _POINT_KEYS:
@@ -153,16 +169,29 @@ def _points(raw: Any, problems: list[str]) -> tuple[list[Meaning], list[str]]:
             near = nearest(part, load_parts())
             offer = f", did you mean {' or '.join(near)}?" if near else ""
             problems.append(f"{where}: unknown part '{part}'{offer}")
-            continue
-        fractions = _fractions(entry, load_parts()[part].is_curve, where, problems)
-        meanings += [canonical(part, t) for t in fractions]
-        names += _names(entry, part, fractions, where, problems)
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            problems.append(f"point name '{name}' is used twice; give the points `names:`")
-        seen.add(name)
-    return meanings, names
+        curve = part not in load_parts() or load_parts()[part].is_curve
+        fractions = _fractions(entry, curve, where, problems)
+        count += max(len(fractions), 1)
+        if part in load_parts() and all(0 <= t <= 1 for t in fractions):
+            meanings += [canonical(part, t) for t in fractions]
+            names += _names(entry, part, fractions, where, problems)
+    problems += _doubles(meanings, names)
+    return meanings, names, count
+
+
+def _doubles(meanings: list[Meaning], names: list[str]) -> list[str]:
+    problems = []
+    for i, meaning in enumerate(meanings):
+        twin = next((j for j in range(i) if same(meanings[j], meaning)), None)
+        if twin is not None:
+            problems.append(f"points {twin} and {i} both mean {meaning}")
+    if not problems:
+        seen: set[str] = set()
+        for name in names:
+            if name in seen:
+                problems.append(f"point name '{name}' is used twice; give the points `names:`")
+            seen.add(name)
+    return problems
 
 
 def _fractions(entry: dict[str, Any], curve: bool, where: str, problems: list[str]) -> list[float]:
@@ -170,11 +199,13 @@ def _fractions(entry: dict[str, Any], curve: bool, where: str, problems: list[st
         if {"t", "from", "to", "count"} & set(entry):
             problems.append(f"{where}: {entry['part']} is one named point and takes no t")
         return [0.0]
+    if not {"t", "from", "to", "count"} & set(entry) and entry.get("part") not in load_parts():
+        return [0.0]
     try:
         if "count" in entry:
             first, last = float(entry.get("from", 0)), float(entry.get("to", 1))
             count = int(entry["count"])
-            if count < 1:
+            if not 1 <= count <= _MOST_POINTS:
                 raise ValueError
             step = (last - first) / max(count - 1, 1)
             fractions = [first + i * step for i in range(count)]
@@ -182,12 +213,13 @@ def _fractions(entry: dict[str, Any], curve: bool, where: str, problems: list[st
             value = entry["t"]
             fractions = [float(t) for t in (value if isinstance(value, list) else [value])]
     except (KeyError, TypeError, ValueError):
-        problems.append(f"{where}: {entry['part']} is a curve and needs t, or from, to and count")
+        problems.append(f"{where}: {entry.get('part')} needs t, or from, to and count")
         return []
     outside = [t for t in fractions if not -1e-9 <= t <= 1 + 1e-9]
     if outside:
         problems.append(f"{where}: t must lie in 0..1, found {outside[0]:g}")
-    return fractions
+        return fractions
+    return [min(max(t, 0.0), 1.0) for t in fractions]
 
 
 def _names(
@@ -204,30 +236,26 @@ def _names(
     return [f"{part}_{round(t * 1000):04d}" for t in fractions]
 
 
-def _flip(raw: Any, meanings: list[Meaning], problems: list[str]) -> tuple[int, ...]:
-    flip: list[int | None] = [None] * len(meanings)
-    try:
-        for a, b in raw or ():
-            flip[int(a)], flip[int(b)] = int(b), int(a)
-    except (TypeError, ValueError, IndexError):
-        problems.append("'flip' is a list of index pairs within the points")
+def _flip(raw: Any, meanings: list[Meaning], count: int, problems: list[str]) -> tuple[int, ...]:
+    given = dict(pair for a, b in _pairs(raw, "flip", count, problems) for pair in ((a, b), (b, a)))
+    flip = []
     for i, meaning in enumerate(meanings):
-        if flip[i] is None:
-            want = mirrored(meaning)
-            flip[i] = next((j for j, m in enumerate(meanings) if same(m, want)), None)
-            if flip[i] is None:
-                problems.append(f"point {i} ({meaning}): no point at its mirror {want}; add flip")
-    complete = [i if j is None else j for i, j in enumerate(flip)]
-    for i, j in enumerate(complete):
-        if complete[j] != i and flip[i] is not None and flip[j] is not None:
-            problems.append(f"flip is not its own inverse: {i} -> {j} -> {complete[j]}")
-    return tuple(complete)
+        want = mirrored(meaning)
+        found = given.get(i, next((j for j, m in enumerate(meanings) if same(m, want)), None))
+        if found is None:
+            problems.append(f"point {i} ({meaning}): no point at its mirror {want}; add flip")
+        flip.append(i if found is None else found)
+    if not problems:
+        for i, j in enumerate(flip):
+            if flip[j] != i:
+                problems.append(f"flip is not its own inverse: {i} -> {j} -> {flip[j]}")
+    return tuple(flip)
 
 
 def _skeleton(
-    raw: dict[str, Any], meanings: list[Meaning], problems: list[str]
+    raw: dict[str, Any], meanings: list[Meaning], count: int, problems: list[str]
 ) -> tuple[tuple[int, int], ...]:
-    edges = _edges(raw, "skeleton", len(meanings), problems)
+    edges = _pairs(raw.get("skeleton"), "skeleton", count, problems)
     if "skeleton" not in raw:
         for part in load_parts().values():
             if not part.is_curve or not any(m.part == part.name for m in meanings):
@@ -236,19 +264,19 @@ def _skeleton(
             along = [(m.t, i) for i, m in enumerate(meanings) if m.part == part.name]
             along += [(ends[m], i) for i, m in enumerate(meanings) if m in ends]
             edges += list(pairwise(i for _, i in sorted(along)))
-    return tuple(edges + _edges(raw, "skeleton_also", len(meanings), problems))
+    return tuple(edges + _pairs(raw.get("skeleton_also"), "skeleton_also", count, problems))
 
 
-def _edges(raw: dict[str, Any], key: str, count: int, problems: list[str]) -> list[tuple[int, int]]:
+def _pairs(raw: Any, key: str, count: int, problems: list[str]) -> list[tuple[int, int]]:
     try:
-        edges = [(int(a), int(b)) for a, b in raw.get(key) or ()]
+        pairs = [(int(a), int(b)) for a, b in raw or ()]
     except (TypeError, ValueError):
         problems.append(f"'{key}' is a list of index pairs")
         return []
-    for a, b in edges:
+    for a, b in pairs:
         if not (0 <= a < count and 0 <= b < count):
-            problems.append(f"{key}: edge {a}-{b}: no such point")
-    return edges
+            problems.append(f"{key}: pair {a}, {b}: the scheme has points 0 to {count - 1}")
+    return pairs
 
 
 def _normaliser(raw: Any, count: int, problems: list[str]) -> tuple[int, int] | None:
@@ -260,8 +288,8 @@ def _normaliser(raw: Any, count: int, problems: list[str]) -> tuple[int, int] | 
         problems.append("'normaliser' is a pair of point indices, or plane_box")
         return None
     for index in (first, second):
-        if not 0 <= index < count:
-            problems.append(f"normaliser: no point {index}, the scheme has {count}")
+        if count and not 0 <= index < count:
+            problems.append(f"normaliser: no point {index}, the last is {count - 1}")
     if first == second:
         problems.append("normaliser: the two points are the same")
     return first, second
