@@ -77,9 +77,7 @@ def make_row(
     wide = context_crop(crop, options.context)
     size = int(np.clip(np.ceil(wide.side_px), 16, options.max_size))
     stored = warp_crop(image, wide, size)
-    ok, jpeg = cv2.imencode(
-        ".jpg", stored[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, options.quality]
-    )
+    ok, jpeg = cv2.imencode(".jpg", stored[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, options.quality])
     if not ok:
         raise TufaError("the crop cannot be encoded as JPEG")
     return Row(
@@ -181,8 +179,7 @@ def _rows(
             key = row_key(options.source, image.path, index, scheme)
             if key in seen or key in taken:
                 raise TufaError(
-                    f"{image.path}, face {index}: packed twice as {scheme} from "
-                    f"{options.source}",
+                    f"{image.path}, face {index}: packed twice as {scheme} from {options.source}",
                     "the same photo, face, scheme and source may come once; "
                     "give another --source, or leave the photo out",
                 )

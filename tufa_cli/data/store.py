@@ -118,8 +118,11 @@ def merge(parts: Sequence[Path], out: Path, attributes: dict[str, Any]) -> None:
 def _sizes(path: Path) -> dict[str, Any]:
     with open_pack(path) as file:
         sizes: dict[str, Any] = {f: list(file.attrs[f"{f}s"]) for f in _NAMED}
-        return sizes | {"rows": len(file["key"]), "points": len(file["points"]),
-                        "bytes": len(file["jpeg"])}
+        return sizes | {
+            "rows": len(file["key"]),
+            "points": len(file["points"]),
+            "bytes": len(file["jpeg"]),
+        }
 
 
 def open_pack(path: Path) -> h5py.File:

@@ -77,9 +77,10 @@ class DecoderLayer(nn.Module):
         """target, prompt (B, K, D); estimate (B, K, 2); padding (B, K) True where unused."""
         x = self.norm1(target)
         query = x + prompt
-        target = target + self.self_attn(
-            query, query, x, key_padding_mask=padding, need_weights=False
-        )[0]
+        target = (
+            target
+            + self.self_attn(query, query, x, key_padding_mask=padding, need_weights=False)[0]
+        )
         query = self.norm2(target) + prompt
         key = features.tokens + features.positions
         target = target + self.multihead_attn(query, key, features.tokens, need_weights=False)[0]

@@ -15,7 +15,7 @@ CONFIDENT_WITHIN = 0.02
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """"auto" (a GPU when there is one), "cpu", "cuda", "cuda:1", "mps"; raises TufaError."""
+    """ "auto" (a GPU when there is one), "cpu", "cuda", "cuda:1", "mps"; raises TufaError."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -40,7 +40,9 @@ class PyramidEncoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         channels, blocks = config.channels, config.blocks
-        self.stem = nn.Sequential(_conv(3, channels[0] // 2, 2), _conv(channels[0] // 2, channels[0], 2))
+        self.stem = nn.Sequential(
+            _conv(3, channels[0] // 2, 2), _conv(channels[0] // 2, channels[0], 2)
+        )
         self.levels = nn.ModuleList()
         for level, (width, depth) in enumerate(zip(channels, blocks, strict=True)):
             first = [] if level == 0 else [_conv(channels[level - 1], width, 2)]
@@ -59,7 +61,9 @@ class PyramidEncoder(nn.Module):
         merged = self.lateral[-1](maps[-1])
         tokens = self.norm(merged.flatten(2).transpose(1, 2))
         positions = _grid_positions(merged)
-        for lateral, level_map in zip(reversed(self.lateral[:-1]), reversed(maps[:-1]), strict=True):
+        for lateral, level_map in zip(
+            reversed(self.lateral[:-1]), reversed(maps[:-1]), strict=True
+        ):
             up = functional.interpolate(merged, scale_factor=2.0, mode="nearest")
             merged = lateral(level_map) + up
         return Features(tokens, positions, self.smooth(merged))

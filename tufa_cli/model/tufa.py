@@ -95,8 +95,10 @@ class Tufa(nn.Module):
             place, log_scale = head(self.norm(target))
             place, log_scale = place.float(), log_scale.float()
             # Each layer learns a step from where the one before arrived.
-            estimate = estimate.detach() + place if self.steps and index else (
-                anchors + place if self.steps else place
+            estimate = (
+                estimate.detach() + place
+                if self.steps and index
+                else (anchors + place if self.steps else place)
             )
             points.append(estimate)
             log_scales.append(log_scale)

@@ -72,9 +72,7 @@ class VitEncoder(nn.Module):
         self.patch_embed = _PatchEmbed(config.width, config.patch)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + grid * grid, config.width))
-        self.blocks = nn.ModuleList(
-            _Block(config.width, config.heads) for _ in range(config.depth)
-        )
+        self.blocks = nn.ModuleList(_Block(config.width, config.heads) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width, eps=1e-6)
         for parameter in (self.cls_token, self.pos_embed):
             nn.init.trunc_normal_(parameter, std=0.02)

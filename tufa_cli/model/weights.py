@@ -109,8 +109,9 @@ def load_weights(path: Path | None = None) -> Weights:
     config = json.loads(payload["config"])
     model = build_model(model_config(config.pop("name"), config))
     try:
-        model.load_state_dict({k: v.float() if v.is_floating_point() else v
-                               for k, v in payload["state"].items()})
+        model.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in payload["state"].items()}
+        )
     except RuntimeError:
         raise InputError(path, "the weights do not fit the size their config names") from None
     model.eval()

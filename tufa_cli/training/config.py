@@ -9,6 +9,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -119,10 +120,8 @@ def _set_word(raw: dict[str, Any], word: str, problems: list[str]) -> None:
     value = yaml.safe_load(text)
     # YAML 1.1 reads 1e-3 as text; a number was meant.
     if isinstance(value, str):
-        try:
+        with suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     raw[last] = value
 
 
