@@ -60,7 +60,7 @@ def test_a_plugin_joins_and_is_not_loaded_by_listing(plugins, tmp_path: Path) ->
     plugins(mine="tufa_cli.formats.pts", broken="no_such_module_anywhere")
     assert {"mine", "broken"} <= set(formats.format_names())
     assert formats.get_format("mine").NAME == "pts"
-    with pytest.raises(TufaError, match="'broken'.*cannot be loaded"):
+    with pytest.raises(TufaError, match=r"'broken'.*cannot be loaded"):
         formats.get_format("broken")
 
 

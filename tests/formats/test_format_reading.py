@@ -91,10 +91,10 @@ def test_broken_pts(tmp_path: Path, content: str | bytes, line: int | None, prob
 def test_a_pts_with_67_of_68_lines(tmp_path: Path) -> None:
     rows = "".join(f"{i} {i}\n" for i in range(1, 68))
     whole = put(tmp_path, "a.pts", "version: 1\nn_points: 68\n{\n" + rows + "}\n")
-    with pytest.raises(InputError, match="a.pts, line 71: n_points says 68, found 67 points"):
+    with pytest.raises(InputError, match=r"a\.pts, line 71: n_points says 68, found 67 points"):
         list(read(whole, "pts"))
     bare = put(tmp_path, "b.pts", rows)
-    with pytest.raises(InputError, match="b.pts, line 67: expected 68 points, found 67"):
+    with pytest.raises(InputError, match=r"b\.pts, line 67: expected 68 points, found 67"):
         list(read(bare, "pts", scheme="ibug68"))
 
 
@@ -212,7 +212,8 @@ LONG = f"{POINTS98} 1 2 11 22 0 1 0 0 1 0"
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
 def test_wflw_groups_lines_of_one_photo(tmp_path: Path, end: str) -> None:
-    text = f"{LONG} 0--x/a b.jpg{end or chr(10)}{POINTS98} c.jpg{end or chr(10)}{LONG} 0--x/a b.jpg{end}"
+    rows = [f"{LONG} 0--x/a b.jpg", f"{POINTS98} c.jpg", f"{LONG} 0--x/a b.jpg"]
+    text = (end or "\n").join(rows) + end
     first, second = read(put(tmp_path, "list.txt", text), "auto")
     assert (first.path, len(first.faces), second.path) == ("0--x/a b.jpg", 2, "c.jpg")
     face = first.faces[0]

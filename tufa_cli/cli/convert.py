@@ -165,6 +165,11 @@ def _read(
 ) -> list[AnnotatedImage]:
     from tufa_cli.formats import choose_format, get_format, read
 
+    def skip(error: InputError) -> None:
+        failures.append(error)
+        if len(failures) <= MOST_SHOWN:
+            click.echo(f"Skipped: {error.message}", err=True)
+
     get_format(given["target_format"])  # a wrong name should not cost a long read
     chosen = given["source_format"]
     report["from"] = choose_format(source) if chosen == "auto" else chosen
@@ -177,7 +182,7 @@ def _read(
             index_base=_base(given["index_base"]),
             coco_visibility=given["coco_visibility"],
             negatives=given["negatives"],
-            on_error=failures.append if given["on_error"] == "skip" else None,
+            on_error=skip if given["on_error"] == "skip" else None,
             on_note=lambda text: click.echo(f"Note: {text}", err=True),
         )
     )
@@ -238,8 +243,6 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
     def say(text: str) -> None:
         click.echo(text, err=True)
 
-    for message in report["failed"][:MOST_SHOWN]:
-        say(f"Skipped: {message}")
     if len(report["failed"]) > MOST_SHOWN:
         say(f"Skipped: {len(report['failed']) - MOST_SHOWN} more")
     counts = report["read"]

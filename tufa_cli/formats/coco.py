@@ -112,8 +112,8 @@ class _File:
         root = self.options.root
         for number, row in enumerate(self.data["images"]):
             try:
-                image = self._image(row, faces.get(_key(row.get("id")), ()))
-            except (ValueError, TypeError, AttributeError) as error:
+                image = self._image(row, faces)
+            except ValueError as error:
                 self.options.failed(InputError(self.path, f"images[{number}]: {error}"))
                 continue
             if root is None:
@@ -170,7 +170,7 @@ class _File:
         if other:
             self.options.note(f"{self.path}: {other} annotations are not faces of this scheme")
 
-    def _image(self, row: Any, faces: Sequence[Face]) -> AnnotatedImage:
+    def _image(self, row: Any, faces: dict[str, list[Face]]) -> AnnotatedImage:
         if not isinstance(row, dict):
             raise ValueError("not an object")
         name = row.get("file_name")
@@ -180,7 +180,7 @@ class _File:
         split = row.get("split")
         return AnnotatedImage(
             name,
-            tuple(faces),
+            tuple(faces.get(_key(row.get("id")), ())),
             width=sizes[0],
             height=sizes[1],
             split=split if isinstance(split, str) else None,

@@ -1,0 +1,327 @@
+"""Writing: round trips in all that a format can hold, and nothing lost unsaid."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tufa_cli.annotation import AnnotatedImage, Face
+from tufa_cli.errors import OutputError
+from tufa_cli.formats import BUILT_IN, get_format, losses, read, write
+from tufa_cli.formats.mtfl import FIELDS
+from tufa_cli.formats.wflw import FLAGS
+
+#: What is drawn per format: its points, the least coordinate, and the digits that survive.
+SIZES = {"merl-rav": 68, "wflw": 98, "mtfl": 5, "scut": 86, "retinaface": 5}
+SCHEMES = {"merl-rav": "ibug68", "wflw": "wflw98", "mtfl": "mtfl5", "scut": "scut86",
+           "retinaface": "mtfl5"}  # fmt: skip
+FILES = {"pts": "out", "merl-rav": "out", "scut": "out", "coco": "o.json"}
+
+NAMES = st.text("abcXYZ019 _-#é日", min_size=1, max_size=8).map(str.strip).filter(bool)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-1, 1) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=3,
+)
+ATTRIBUTES = st.dictionaries(st.text("abcs_", min_size=1, max_size=6), JSON, max_size=3)
+
+
+def coordinates(name: str) -> st.SearchStrategy[float]:
+    if name == "scut":
+        return st.floats(-500, 5000, width=32)
+    if name == "coco":
+        return st.floats(-5000, 50000)
+    # Plain .pts refuses pairs of negatives, and MERL-RAV has no way to write (0, 0) occluded.
+    least = 0 if name == "pts" else 1 if name == "merl-rav" else -100_000_000
+    return st.integers(least, 5_000_000_000).map(lambda i: i / 1e6)
+
+
+@st.composite
+def faces(draw: st.DrawFn, name: str) -> Face:
+    """A face in all that a format can hold."""
+    caps = get_format(name).CAPABILITIES
+    count = SIZES.get(name) or draw(st.sampled_from([1, 5, 19, 68]))
+    flat = draw(st.lists(coordinates(name), min_size=10, max_size=10))
+    points = np.resize(np.array(flat), (count, 2)).copy()
+    least = 1 if caps.missing is False else 0
+    states = [2] if not caps.visibility else [2, 1, 0][: 3 - least]
+    visibility = np.resize(draw(st.lists(st.sampled_from(states), min_size=3, max_size=7)), count)
+    scheme = SCHEMES.get(name)
+    if name == "coco":
+        scheme = {5: "mtfl5", 19: None, 68: "ibug68", 1: "a scheme of mine"}[count]
+    box = attributes = None
+    if name == "wflw" and draw(st.booleans()):
+        x, y, w, h = draw(st.tuples(*[st.integers(0, 900)] * 4))
+        box = np.array([x - 50, y - 50, w, h])
+        attributes = {flag: draw(st.integers(0, 1)) for flag in FLAGS}
+    elif name == "mtfl":
+        attributes = draw(st.dictionaries(st.sampled_from(FIELDS), st.integers(1, 5)))
+    elif name in ("retinaface", "coco"):
+        box = np.array([i / 8 for i in draw(st.tuples(*[st.integers(0, 9000)] * 4))])
+        if name == "coco":
+            attributes = draw(ATTRIBUTES)
+            box = draw(st.sampled_from([box, None]))
+        elif draw(st.booleans()):
+            attributes = {"blur": draw(st.integers(0, 100)) / 100}
+    auto = name == "coco" and draw(st.booleans())
+    return Face(
+        points,
+        scheme=scheme,
+        visibility=visibility.astype(np.uint8),
+        confidence=np.linspace(0, 1, count) if auto else None,
+        score=draw(st.floats(0, 1)) if auto else None,
+        box=box,
+        attributes=attributes or {},
+        source="auto" if auto else "manual",
+    )
+
+
+@st.composite
+def records(draw: st.DrawFn, name: str) -> list[AnnotatedImage]:
+    """Photos of different names with as many faces as a format can hold."""
+    caps = get_format(name).CAPABILITIES
+    stems = draw(st.lists(NAMES, min_size=1, max_size=3, unique_by=str.casefold))
+    images = []
+    for stem in sorted(stems):
+        folder = draw(st.sampled_from(["", "sub/", "0--a b/c/"]))
+        most = 3 if caps.several_faces else 1
+        found = draw(st.lists(faces(name), min_size=0 if caps.empty_images else 1, max_size=most))
+        whole = name == "coco"
+        images.append(
+            AnnotatedImage(
+                f"{folder}{stem}.jpg",
+                tuple(found),
+                width=640 if whole else None,
+                split=draw(st.sampled_from([None, "train"])) if whole else None,
+                attributes=draw(ATTRIBUTES) if whole else {},
+            )
+        )
+    return images
+
+
+def assert_same(
+    before: Sequence[AnnotatedImage], after: Sequence[AnnotatedImage], digits: float
+) -> None:
+    def by_path(images: Sequence[AnnotatedImage]) -> list[AnnotatedImage]:
+        return sorted(images, key=lambda image: image.path)
+
+    assert [i.path for i in by_path(before)] == [i.path for i in by_path(after)]
+    for old, new in zip(by_path(before), by_path(after), strict=True):
+        assert (old.width, old.height, old.split) == (new.width, new.height, new.split)
+        assert dict(old.attributes) == dict(new.attributes)
+        assert len(old.faces) == len(new.faces)
+        for a, b in zip(old.faces, new.faces, strict=True):
+            np.testing.assert_allclose(a.points_px, b.points_px, rtol=0, atol=digits)
+            np.testing.assert_array_equal(a.visibility, b.visibility)
+            assert (a.scheme, a.score, a.source) == (b.scheme, b.score, b.source)
+            assert dict(a.attributes) == dict(b.attributes)
+            for x, y in ((a.box, b.box), (a.confidence, b.confidence)):
+                assert (x is None) == (y is None)
+                if x is not None and y is not None:
+                    np.testing.assert_allclose(x, y, rtol=0, atol=digits)
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    files = [path] if path.is_file() else sorted(path.rglob("*.*"))
+    return {
+        str(file.relative_to(path.parent)): file.read_bytes() for file in files if file.is_file()
+    }
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+@settings(max_examples=40)
+@given(data=st.data())
+def test_read_of_write_is_the_same(name: str, data: st.DataObject) -> None:
+    images = data.draw(records(name))
+    before = copy.deepcopy(images)
+    digits = 0 if name in ("coco", "scut") else 6e-7
+    assert losses(images, name) == []
+    with tempfile.TemporaryDirectory() as folder:
+        first = Path(folder, "1", FILES.get(name, "o.txt"))
+        second = Path(folder, "2", FILES.get(name, "o.txt"))
+        write(images, first, name)
+        write(images, second, name)
+        assert contents(first) == contents(second)
+        assert_same(before, images, 0)  # what was given is not changed
+        assert_same(before, list(read(first, name)), digits)
+
+
+def face(count: int = 5, **given: Any) -> Face:
+    points = np.arange(2 * count, dtype=float).reshape(-1, 2) + 1
+    return Face(points, **given)
+
+
+def image(*found: Face, path: str = "a.jpg", **given: Any) -> AnnotatedImage:
+    return AnnotatedImage(path, found or (face(),), **given)
+
+
+HOLED = replace(face(), visibility=np.array([2, 2, 0, 2, 2], dtype=np.uint8))
+HIDDEN = replace(face(), visibility=np.array([2, 1, 1, 2, 2], dtype=np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("record", "format", "lost"),
+    [
+        (image(HOLED), "pts", "that points are missing: 1 face, first in a.jpg"),
+        (image(HIDDEN), "pts", "which points are occluded: 1 face, first in a.jpg"),
+        (image(HIDDEN, HIDDEN), "mtfl", "which points are occluded: 2 faces, first in a.jpg"),
+        (image(face(box=np.ones(4))), "pts", "the box: 1 face, first in a.jpg"),
+        (image(face(98, box=np.ones(4) / 2)), "wflw", "the box's fraction: 1 face, first in a.jpg"),
+        (image(face(confidence=np.ones(5))), "pts", "the confidence: 1 face, first in a.jpg"),
+        (image(face(score=0.5)), "retinaface", "the score: 1 face, first in a.jpg"),
+        (image(face(source="auto")), "pts", "that a model made the points: 1 face, first in a.jpg"),
+        (AnnotatedImage("a.jpg"), "pts", "the entry without a face: 1 photo, first a.jpg"),
+        (image(split="train"), "pts", "the split: 1 photo, first a.jpg"),
+        (image(attributes={"x": 1}), "pts", "the photo's attributes: 1 photo, first a.jpg"),
+        (image(face(attributes={"b": 1, "a": 2})), "pts", "attributes of faces: a, b"),
+        (image(face(attributes={"pose": 1, "x": 2})), "mtfl", "attributes of faces: x"),
+        (image(face(attributes={"pose": "left"})), "mtfl", "attributes of faces: pose"),
+        (image(face(attributes={"blur": float("nan")})), "retinaface", "attributes of faces: blur"),
+        (image(face(98, attributes={"blur": 1})), "wflw", "attributes of faces: blur"),
+    ],
+)
+def test_losses_are_named(record: AnnotatedImage, format: str, lost: str) -> None:
+    assert losses([record], format) == [lost]
+    assert losses([record], "coco") == []
+
+
+def test_losses_of_a_write_are_in_its_report(tmp_path: Path) -> None:
+    report = write([image(face(box=np.ones(4)))], tmp_path / "out", "pts")
+    assert report.lost == ("the box: 1 face, first in a.jpg",)
+    assert (report.images, report.faces) == (1, 1)
+    assert report.files == (tmp_path / "out/a.pts",)
+
+
+@pytest.mark.parametrize("format", ["pts", "mtfl"])
+def test_missing_points_are_refused_by_default(tmp_path: Path, format: str) -> None:
+    with pytest.raises(OutputError, match=f"a.jpg: {format} cannot say that point 2 is missing"):
+        write([image(HOLED)], tmp_path / "out", format)
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_points_drop_the_face_or_leave_a_sentinel(tmp_path: Path) -> None:
+    images = [image(HOLED, face(), path="x.jpg")]
+    report = write(images, tmp_path / "drop", "pts", missing="drop-face")
+    assert report.faces == 1 and report.dropped == ("1 face with points that pts cannot hold",)
+    report = write(images, tmp_path / "out", "pts", missing="sentinel")
+    assert report.dropped == ("1 point of 1 face as sentinels",)
+    assert report.remarks == ("1 photo with several faces: files NAME_1, NAME_2",)
+    text = (tmp_path / "out/x_1.pts").read_text().splitlines()
+    assert text == ["version: 1", "n_points: 5", "{", "2.000000 3.000000", "4.000000 5.000000",
+                    "-1 -1", "8.000000 9.000000", "10.000000 11.000000", "}"]  # fmt: skip
+
+
+def test_merl_rav_cannot_write_points_outside_the_near_edges(tmp_path: Path) -> None:
+    points = np.full((68, 2), 9.0)
+    points[3], points[4] = (-2.5, 4), (0, 0)
+    visibility = np.full(68, 2, dtype=np.uint8)
+    visibility[4] = 1
+    images = [image(Face(points, visibility=visibility))]
+    with pytest.raises(OutputError, match="no way to write point 3, 4 where it is"):
+        write(images, tmp_path / "out", "merl-rav")
+    write(images, tmp_path / "out", "merl-rav", missing="sentinel")
+    (back,) = read(tmp_path / "out", "merl-rav")
+    assert not back.faces[0].labelled[[3, 4]].any()
+    assert back.faces[0].labelled.sum() == 66
+
+
+@pytest.mark.parametrize("format", sorted(set(BUILT_IN) - {"coco", "pts"}))
+def test_other_numbers_of_points_are_refused(tmp_path: Path, format: str) -> None:
+    with pytest.raises(OutputError, match=rf"a.jpg: a face of 7 points; {format} holds \d+"):
+        write([image(face(7))], tmp_path / "out", format)
+
+
+@pytest.mark.parametrize("format", sorted(BUILT_IN))
+def test_nothing_is_overwritten_unasked(tmp_path: Path, format: str) -> None:
+    images = [image(face(SIZES.get(format, 5)))]
+    target = tmp_path / FILES.get(format, "o.txt")
+    write(images, target, format)
+    before = contents(target)
+    with pytest.raises(OutputError, match="exists already"):
+        write(images, target, format)
+    assert contents(target) == before
+    write(images, target, format, overwrite=True)
+    assert contents(target) == before
+
+
+@pytest.mark.parametrize("path", ["../x.jpg", "/etc/x.jpg", "a/../../x.jpg", "C:/x.jpg"])
+@pytest.mark.parametrize("format", ["pts", "merl-rav", "scut"])
+def test_files_stay_inside_the_folder(tmp_path: Path, format: str, path: str) -> None:
+    with pytest.raises(OutputError, match="leaves its folder"):
+        write([image(face(SIZES.get(format, 5)), path=path)], tmp_path / "out", format)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("format", "path"),
+    [("wflw", "a\nb.jpg"), ("mtfl", " a.jpg"), ("retinaface", "a.jpg "), ("wflw", "1 a.jpg"),
+     ("mtfl", "a 1"), ("retinaface", "")],
+)  # fmt: skip
+def test_names_that_do_not_fit_in_a_line(tmp_path: Path, format: str, path: str) -> None:
+    with pytest.raises(OutputError, match="does not fit in a line"):
+        write([image(face(SIZES[format]), path=path)], tmp_path / "out", format)
+
+
+def test_two_photos_of_one_stem_do_not_share_a_file(tmp_path: Path) -> None:
+    images = [image(path="a.jpg"), image(path="a.png")]
+    with pytest.raises(OutputError, match=r"faces of both a\.jpg and a\.png"):
+        write(images, tmp_path / "out", "pts")
+    numbered = [image(face(), face(), path="a.jpg"), image(path="a_2.jpg")]
+    with pytest.raises(OutputError, match=r"faces of both a\.jpg and a_2\.jpg"):
+        write(numbered, tmp_path / "out", "pts")
+
+
+def test_one_face_in_one_named_file(tmp_path: Path) -> None:
+    write([image()], tmp_path / "b.pts", "pts")
+    (back,) = read(tmp_path / "b.pts", "pts")
+    assert back.faces[0].points_px[0].tolist() == [1, 2]
+    with pytest.raises(OutputError, match="2 faces do not fit in one"):
+        write([image(), image(path="c.jpg")], tmp_path / "c.pts", "pts")
+
+
+def test_index_base_on_writing(tmp_path: Path) -> None:
+    write([image()], tmp_path / "a.pts", "pts", index_base=0)
+    assert (tmp_path / "a.pts").read_text().splitlines()[3] == "1.000000 2.000000"
+    (back,) = read(tmp_path / "a.pts", "pts", index_base=0)
+    assert back.faces[0].points_px[0].tolist() == [1, 2]
+
+
+def test_attributes_that_are_no_json(tmp_path: Path) -> None:
+    for value in (float("nan"), object()):
+        with pytest.raises(OutputError, match="cannot be written as JSON"):
+            write([image(face(attributes={"x": value}))], tmp_path / "o.json", "coco")
+    write([image(face(attributes={"x": np.float32(0.5)}))], tmp_path / "o.json", "coco")
+    assert next(read(tmp_path / "o.json")).faces[0].attributes == {"x": 0.5}
+
+
+def test_remarks_on_what_was_made_up(tmp_path: Path) -> None:
+    report = write([image()], tmp_path / "a.txt", "retinaface")
+    assert report.remarks == ("1 faces without a box got the box of their points",)
+    report = write([image(face(98, box=np.ones(4)))], tmp_path / "b.txt", "wflw")
+    assert report.remarks == ("1 faces got 0 for flags they do not have",)
+    outside = Face(np.array([[-9.0, -9], [5, 5]]))
+    report = write([image(outside)], tmp_path / "c.pts", "pts")
+    assert "read with --negatives keep" in report.remarks[0]
+    (back,) = read(tmp_path / "c.pts", "pts", negatives="keep")
+    np.testing.assert_array_equal(back.faces[0].points_px, outside.points_px)
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: Any) -> None:
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write([image()], tmp_path / "o.json", "coco")
+    assert not list(tmp_path.iterdir())
