@@ -10,6 +10,7 @@ import pytest
 from tufa_cli.errors import InputError, ProblemsError, TufaError
 from tufa_cli.schemes import anchors_for, builtin_plane, get_scheme
 from tufa_cli.schemes.load import parse_scheme
+from tufa_cli.schemes.parts import load_parts
 
 HEAD = "name: mine\nsource: me\nnormaliser: [0, 1]\npoints:\n"
 EYES = "  - {part: left_pupil}\n  - {part: right_pupil}\n"
@@ -129,3 +130,11 @@ def test_another_scheme_of_a_shipped_name_is_placed_by_meaning():
     text = (HEAD + EYES).replace("mine", "mtfl5").replace("[0, 1]", "plane_box")
     points = anchors_for(parse_scheme(text, "x"), builtin_plane())
     np.testing.assert_allclose(points, builtin_plane()["wflw98"][[96, 97]])
+
+
+def test_the_page_names_every_part_and_its_example_is_sound(checkout):
+    page = (checkout / "docs" / "schemes.md").read_text(encoding="utf-8")
+    assert [part for part in load_parts() if f"`{part}`" not in page] == []
+    example = page.split("```yaml")[1].split("```")[0]
+    scheme = parse_scheme(example, "docs/schemes.md")
+    assert len(anchors_for(scheme, builtin_plane())) == 26

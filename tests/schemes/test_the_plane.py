@@ -193,3 +193,10 @@ def test_estimates_are_means_of_points():
             estimate = estimate_place(get_scheme(b), meaning)
             if estimate is not None:
                 assert sum(estimate.weights.values()) == pytest.approx(1)
+
+
+def test_the_page_shows_the_residuals_of_the_shipped_plane(checkout):
+    page = (checkout / "docs" / "plane.md").read_text(encoding="utf-8")
+    for pair in builtin_plane().report["pairs"]:
+        row = f"| `{pair['first']}` `{pair['second']}` | {pair['equal']} | {pair['before']:.2f} |"
+        assert row in page
