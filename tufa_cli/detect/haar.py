@@ -38,7 +38,9 @@ class HaarDetector:
     """OpenCV's Haar cascade for frontal faces."""
 
     name = "haar"
-    box_plane = BoxPlane(0.0, 0.0, 1.0, 1.0)
+    # Median over 1,661 faces of 300-W's training part (examples/fit_detector.py, OpenCV 4.14);
+    # 68 % of the crops made with it are off by less than 0.038 of the plane and 8.0 % in scale.
+    box_plane = BoxPlane(0.000, -0.164, 0.991, 0.991)
 
     def __init__(self) -> None:
         if not haar_available():

@@ -28,7 +28,9 @@ class LbpDetector:
     """scikit-image's frontal face cascade (local binary patterns, from OpenCV's data)."""
 
     name = "lbp"
-    box_plane = BoxPlane(0.0, 0.0, 1.0, 1.0)
+    # Median over 1,377 faces of 300-W's training part (examples/fit_detector.py); 68 % of the
+    # crops made with it are off by less than 0.036 of the plane and 7.4 % in scale.
+    box_plane = BoxPlane(0.002, -0.160, 0.991, 0.991)
 
     def __init__(self) -> None:
         from skimage.data import lbp_frontal_face_cascade_filename

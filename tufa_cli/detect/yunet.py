@@ -25,7 +25,10 @@ class YunetDetector:
     """
 
     name = "yunet"
-    box_plane = BoxPlane(0.0, 0.0, 1.0, 1.0)
+    # Median over 1,811 faces of 300-W's training part (examples/fit_detector.py); 68 % of the
+    # crops made with it are off by less than 0.077 of the plane (its boxes hold the whole head,
+    # which moves sideways as a face turns) and 4.6 % in scale.
+    box_plane = BoxPlane(0.084, -0.230, 0.823, 1.125)
 
     def __init__(self, weights: Path | None = None) -> None:
         if weights is None:
@@ -34,13 +37,17 @@ class YunetDetector:
             )
         if not weights.is_file():
             raise InputError(weights, "no such file")
+        previous = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         try:
+            # OpenCV 5 warns on every network about a setting that nobody asked for.
             self._network = cv2.FaceDetectorYN.create(
                 str(weights), "", (320, 320), _MIN_SCORE, _OVERLAP, _MOST_FACES
             )
             self._network.detect(np.zeros((320, 320, 3), np.uint8))
         except (cv2.error, AttributeError, SystemError):
             raise InputError(weights, "not a YuNet network that OpenCV can read") from None
+        finally:
+            cv2.utils.logging.setLogLevel(previous)
 
     def detect(self, image: RgbImage, photo: str | None = None) -> Detections:
         """Faces with their five points, image-left eye first."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.annotation import Face
+from tufa_cli.errors import OutputError
 from tufa_cli.images.reading import RgbImage
 from tufa_cli.schemes.model import Scheme
+from tufa_cli.writing import write_bytes
 
 _Colour = tuple[int, int, int]
 
@@ -133,3 +136,24 @@ def point_colours(scheme: Scheme | None, count: int) -> list[_Colour]:
         for index in members:
             colours[index] = colour
     return colours
+
+
+def overlay_name(photo: str) -> str:
+    """The name of a photo's overlay: its own, with .jpg added where it is no JPEG or PNG."""
+    return photo if photo.lower().endswith((".jpg", ".jpeg", ".png")) else f"{photo}.jpg"
+
+
+def write_picture(path: Path, image: RgbImage, overwrite: bool = False) -> None:
+    """Write (H, W, 3) uint8 RGB as JPEG or PNG by the path's ending, whole or not at all.
+
+    Raises OutputError when it exists and may not be replaced, or cannot be written.
+    """
+    suffix = path.suffix.lower()
+    settings = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 92]
+    try:
+        done, data = cv2.imencode(suffix, np.ascontiguousarray(image[..., ::-1]), settings)
+    except cv2.error:  # a side of more than 65,535 pixels
+        done = False
+    if not done:
+        raise OutputError(f"{path}: the picture cannot be encoded as {suffix}")
+    write_bytes(path, data.tobytes(), overwrite)

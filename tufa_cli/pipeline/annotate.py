@@ -158,6 +158,9 @@ class Annotator:
 
     def _search(self, photo: Path, name: str) -> _Waiting:
         """Read a photo, find its faces and cut them out."""
+        if not name.isprintable():
+            # Line ends would break the text formats, odd bytes are no Unicode to write at all.
+            return _Waiting(photo, name, failure="a name that cannot be written: rename the file")
         try:
             pixels = read_rgb(photo)
             height, width = pixels.shape[:2]

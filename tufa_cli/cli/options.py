@@ -1,0 +1,27 @@
+"""Options that several commands share, each a decorator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+#: A file that must be there is checked by the reader, whose reasons are better than click's.
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+weights_option = click.option(
+    "--weights", type=FILE, help="Weights file  [default: the shipped network]"
+)
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
+)
+threads_option = click.option("--threads", type=click.IntRange(1), help="CPU threads.")
+batch_size_option = click.option(
+    "--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Faces at a time."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Say what would be done, write nothing."
+)
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
