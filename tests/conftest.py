@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -112,3 +114,31 @@ def run_python(
 def python() -> Callable[..., Result]:
     """``run_python`` as a fixture: the interpreter with any arguments."""
     return run_python
+
+
+@pytest.fixture(scope="session")
+def understands() -> Callable[[str], None]:
+    """Fails when a shell line calls a command of ours, or an option, that does not exist.
+
+    Runs nothing: ``understands("tufa-cli schemes list | head")``.
+    """
+    return check_line
+
+
+def check_line(line: str) -> None:
+    """See the fixture ``understands``."""
+    import click
+
+    from tufa_cli.cli import cli
+
+    for part in re.split(r"\s[|;]\s|&&|\s>>?\s", line):
+        words = shlex.split(part, comments=True)
+        if "tufa-cli" not in words:
+            continue
+        words = words[words.index("tufa-cli") + 1 :]
+        command: click.Command | None = cli
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            command = command.get_command(click.Context(command), words.pop(0))
+            assert command is not None, f"{line}: no such command"
+        context = click.Context(command, help_option_names=["-h", "--help"])
+        command.make_parser(context).parse_args(words)

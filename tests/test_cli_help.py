@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterator
 
 import click
@@ -95,7 +94,7 @@ def test_every_command_says_what_it_does(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_shows_an_example_it_understands(name):
+def test_every_command_shows_an_example_it_understands(name, understands):
     """A group may leave the examples to its subcommands."""
     for words, command in below(name):
         lines = example_lines(command)
@@ -104,21 +103,6 @@ def test_every_command_shows_an_example_it_understands(name):
         assert lines, f"{' '.join(words)}: no example block in the help"
         for line in lines:
             understands(line)
-
-
-def understands(line: str) -> None:
-    """Fails when ``line`` names a command or an option that does not exist; runs nothing."""
-    for part in re.split(r"\s[|;]\s|&&", line):
-        words = shlex.split(part, comments=True)
-        if "tufa-cli" not in words:
-            continue
-        words = [w for w in words[words.index("tufa-cli") + 1 :] if w not in {">", "2>&1"}]
-        context, command = click.Context(cli), cli
-        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-            command = command.get_command(context, words.pop(0))
-            assert command is not None, f"{line}: no such command"
-        context = click.Context(command, resilient_parsing=False)
-        command.make_parser(context).parse_args(words)
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.")
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Faces at a time."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the disturbed boxes."
+)
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 @click.pass_context
 def evaluate(

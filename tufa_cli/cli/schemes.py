@@ -25,7 +25,12 @@ def schemes() -> None:
 @schemes.command("list")
 @_JSON
 def list_schemes(as_json: bool) -> None:
-    """The schemes that ship, with their aliases and number of points."""
+    """The schemes that ship, with their aliases and number of points.
+
+    \b
+    Example:
+      tufa-cli schemes list
+    """
     import json
 
     from tufa_cli.schemes import get_scheme, scheme_names

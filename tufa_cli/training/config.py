@@ -102,7 +102,7 @@ def load_config(path: Path | None, words: Sequence[str] = ()) -> TrainConfig:
     if config is not None and not problems:
         _check(config, problems)
     if problems or config is None:
-        raise ProblemsError(path or "config", problems, "the keys are listed in docs/train.md")
+        raise ProblemsError(path or "config", problems, "tufa-cli config show lists the keys")
     return config
 
 
