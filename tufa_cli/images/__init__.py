@@ -1,0 +1,1 @@
+"""Photos: listing, reading (EXIF upright), warping and drawing."""
