@@ -15,9 +15,12 @@ FloatArray = NDArray[np.float64]
 def shrink_to_area(image: RgbImage, area: float) -> tuple[RgbImage, FloatArray]:
     """The photo with at most about ``area`` pixels, and the ratio (2,) of new to old width, height.
 
-    The area and not the longer side is bounded: a panorama keeps its faces.
+    The area and not the longer side is bounded, and photos more than twice as long as wide get
+    up to four times as much: a panorama keeps its faces.
     """
     height, width = image.shape[:2]
+    aspect = max(height, width) / max(min(height, width), 1)
+    area *= min(max(aspect / 2, 1.0), 4.0)
     ratio = float(np.sqrt(area / max(height * width, 1)))
     if ratio >= 1:
         return image, np.ones(2)

@@ -89,6 +89,11 @@ def _draw_face(canvas: RgbImage, face: Face, scheme: Scheme | None, zoom: int, b
         if shown[a] and shown[b]:
             ends = _fixed(points[[a, b]])
             cv2.line(canvas, *ends, colours[a], pen.line, cv2.LINE_AA, shift=_FRACTION_BITS)
+    # A dark rim shows dots on light skin and on dark hair; all rims first, so that none covers a
+    # neighbour's dot.
+    rim = pen.radius + max(0.7, pen.radius / 3)
+    for index in np.flatnonzero(shown):
+        _dot(canvas, points[index], rim, _EDGE_COLOUR)
     for index in np.flatnonzero(shown):
         _dot(canvas, points[index], pen.radius, colours[index])
 
@@ -106,14 +111,8 @@ def _pen(points: NDArray[np.float64]) -> _Pen:
 
 
 def _dot(canvas: RgbImage, point: NDArray[np.float64], radius: float, colour: _Colour) -> None:
-    """A filled dot with a dark rim, so that it shows on light skin and on dark hair."""
-    scale = 1 << _FRACTION_BITS
-    centre = _fixed(point[None])[0]
-    rim = radius + max(0.7, radius / 3)
-    for size, paint in ((rim, _EDGE_COLOUR), (radius, colour)):
-        cv2.circle(
-            canvas, centre, round(size * scale), paint, cv2.FILLED, cv2.LINE_AA, _FRACTION_BITS
-        )
+    centre, size = _fixed(point[None])[0], round(radius * (1 << _FRACTION_BITS))
+    cv2.circle(canvas, centre, size, colour, cv2.FILLED, cv2.LINE_AA, _FRACTION_BITS)
 
 
 def _fixed(points: NDArray[np.float64]) -> list[tuple[int, int]]:
