@@ -12,6 +12,7 @@ import torch
 from tufa_cli.data.augment import NONE, AugmentConfig
 from tufa_cli.errors import TufaError
 from tufa_cli.model.weights import load_weights
+from tufa_cli.schemes import get_scheme
 from tufa_cli.training.config import TrainConfig
 from tufa_cli.training.loop import train
 
@@ -93,8 +94,9 @@ def test_final_weights_annotate_alone(config, tmp_path):
     train(config, tmp_path / "run")
     weights = load_weights(tmp_path / "run" / "final.pt")
     assert weights.meta["training_faces"] == {"drawn_mtfl5/mtfl5": 12, "drawn_cofw29/cofw29": 12}
-    assert weights.prompts("cofw29").shape == (29, 2)
-    assert weights.prompts("ibug68").shape == (68, 2)  # never trained: the plane's anchors
+    assert weights.prompts(get_scheme("cofw29")).shape == (29, 2)
+    # Never trained: the plane's anchors.
+    assert weights.prompts(get_scheme("ibug68")).shape == (68, 2)
     assert "research" in weights.meta["terms"]
 
 

@@ -100,7 +100,7 @@ def evaluate(
         raise click.UsageError("--detector and --boxes are for --box detector")
     layout = get_scheme(scheme)
     loaded = load_weights(weights)
-    loaded.prompts(layout.name)
+    loaded.prompts(layout)  # a point without a place is told before any photo is read
     finder = _detector(detector, detector_weights, boxes) if box == "detector" else None
     plan = Plan(layout, loaded, box, Jitter(seed=seed), finder, batch_size)
     predictor = Predictor(loaded, device, threads)

@@ -19,6 +19,7 @@ from tufa_cli.geometry.crop import CropMap, oracle_crop
 from tufa_cli.images.reading import read_rgb
 from tufa_cli.images.warp import warp_crop
 from tufa_cli.schemes import Plane, get_scheme
+from tufa_cli.schemes.anchors import anchors_for
 from tufa_cli.writing import check_writable, replacing
 
 #: Rows per part file: what a kill can cost.
@@ -73,7 +74,7 @@ def make_row(
     scheme = get_scheme(name)
     if len(face.points_px) != len(scheme):
         raise TufaError(f"{len(face.points_px)} points, {scheme.name} has {len(scheme)}")
-    crop = oracle_crop(plane[scheme.name], face.points_px, plane.window)
+    crop = oracle_crop(anchors_for(scheme, plane), face.points_px, plane.window)
     wide = context_crop(crop, options.context)
     size = int(np.clip(np.ceil(wide.side_px), 16, options.max_size))
     stored = warp_crop(image, wide, size)

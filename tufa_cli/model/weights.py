@@ -24,7 +24,9 @@ from tufa_cli.geometry.crop import Window
 from tufa_cli.model.build import build_model
 from tufa_cli.model.config import model_config
 from tufa_cli.model.tufa import Tufa
-from tufa_cli.schemes.plane import Plane, plane_from_json
+from tufa_cli.schemes import Plane, Scheme
+from tufa_cli.schemes.anchors import anchors_for, is_shipped
+from tufa_cli.schemes.plane import plane_from_json
 from tufa_cli.writing import replacing
 
 FORMAT = "tufa-weights"
@@ -62,12 +64,19 @@ class Weights:
         """Side of a crop in pixels."""
         return self.model.config.input_size
 
-    def prompts(self, scheme: str) -> NDArray[np.float64]:
-        """(K, 2) points_plane to query with: as trained, else the plane's anchors.
+    def anchors(self, scheme: Scheme) -> NDArray[np.float64]:
+        """(K, 2) points_plane that crops are made from: the plane's, or placed by meaning.
 
-        Raises UnknownNameError when the plane has no such scheme.
+        Raises TufaError when some point of the scheme has no place on the plane.
         """
-        return self.learned[scheme] if scheme in self.learned else self.plane[scheme]
+        return anchors_for(scheme, self.plane)
+
+    def prompts(self, scheme: Scheme) -> NDArray[np.float64]:
+        """(K, 2) points_plane to query with: as trained, else ``anchors``."""
+        learned = self.learned.get(scheme.name)
+        if learned is not None and len(learned) == len(scheme) and is_shipped(scheme):
+            return learned
+        return self.anchors(scheme)
 
 
 def save_weights(path: Path, weights: Weights, overwrite: bool = False, half: bool = False) -> None:

@@ -22,8 +22,7 @@ from tufa_cli.geometry.crop import CropMap
 from tufa_cli.images.reading import RgbImage, read_rgb
 from tufa_cli.images.warp import warp_crop
 from tufa_cli.model.weights import Weights
-from tufa_cli.schemes import Scheme, get_scheme, scheme_names
-from tufa_cli.schemes.anchors import anchors_for
+from tufa_cli.schemes import Scheme
 
 FloatArray = NDArray[np.float64]
 
@@ -89,26 +88,6 @@ class _Waiting:
         return kept + sum(crop.nbytes for crop in self.crops)
 
 
-def prompts_for(weights: Weights, scheme: Scheme) -> FloatArray:
-    """(K, 2) points_plane that query ``scheme``.
-
-    What the weights carry for the scheme of that name; for a scheme they do not know, anchors
-    found by what its points mean. Raises TufaError when some point has no place on the plane.
-    """
-    carried = scheme.name in weights.learned or scheme.name in weights.plane.anchors
-    if carried and not _borrows_a_name(scheme):
-        prompts = weights.prompts(scheme.name)
-        if len(prompts) == len(scheme):
-            return prompts
-    return anchors_for(scheme, weights.plane)
-
-
-def _borrows_a_name(scheme: Scheme) -> bool:
-    """Whether a user's scheme has a shipped scheme's name and other points."""
-    shipped = scheme.name in scheme_names()
-    return shipped and get_scheme(scheme.name).meanings != scheme.meanings
-
-
 class Annotator:
     """Finds faces and predicts one scheme on them.
 
@@ -128,7 +107,7 @@ class Annotator:
         self.window = weights.window
         self.input_size = weights.input_size
         self.scheme = scheme
-        self.prompts_plane = prompts_for(weights, scheme)
+        self.prompts_plane = weights.prompts(scheme)
         self.options = options or AnnotateOptions()
         self._batch_size = self.options.batch_size
 

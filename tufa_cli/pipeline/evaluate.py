@@ -60,7 +60,7 @@ class Plan:
     @property
     def anchors_plane(self) -> FloatArray:
         """(K, 2) the plane's anchors: crops and box normalisers come from these, never prompts."""
-        return self.weights.plane[self.scheme.name]
+        return self.weights.anchors(self.scheme)
 
     @property
     def box_detail(self) -> str:
@@ -208,7 +208,7 @@ def _predict(
 ) -> Iterator[MeasuredPhoto]:
     """The waiting photos with their predictions."""
     pictures = [p for w in waiting if isinstance(w, _Waiting) for p in w.pictures]
-    prompts = plan.weights.prompts(plan.scheme.name)
+    prompts = plan.weights.prompts(plan.scheme)
     points: list[FloatArray] = []
     for start in range(0, len(pictures), plan.batch_size):
         points += list(

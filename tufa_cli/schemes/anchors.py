@@ -28,7 +28,7 @@ def anchors_for(scheme: Scheme, plane: Plane) -> FloatArray:
     points for which no scheme on the plane has a place.
     """
     own = plane.anchors.get(scheme.name)
-    if own is not None and len(own) == len(scheme) and _is_shipped(scheme):
+    if own is not None and len(own) == len(scheme) and is_shipped(scheme):
         return own
     return place_by_meaning(scheme, plane)
 
@@ -84,7 +84,8 @@ def _in_order(plane: Plane) -> list[tuple[str, FloatArray]]:
     return sorted(plane.anchors.items(), key=lambda item: item[0] != plane.reference)
 
 
-def _is_shipped(scheme: Scheme) -> bool:
+def is_shipped(scheme: Scheme) -> bool:
+    """Whether a scheme is what its name stands for (a user's file may borrow a shipped name)."""
     try:
         return get_scheme(scheme.name).meanings == scheme.meanings
     except TufaError:
