@@ -16,6 +16,8 @@ _SEARCH_AREA = 800 * 600
 _MIN_SCORE = 0.3
 _OVERLAP = 0.3
 _MOST_FACES = 5000
+#: OpenCV 4 pads narrower pictures with what lies in memory, and finds faces there.
+_SMALLEST_SIDE = 16
 
 
 class YunetDetector:
@@ -53,6 +55,8 @@ class YunetDetector:
         """Faces with their five points, image-left eye first."""
         small, ratio = shrink_to_area(image, _SEARCH_AREA)
         height, width = small.shape[:2]
+        if min(height, width) < _SMALLEST_SIDE:
+            return no_detections()
         self._network.setInputSize((width, height))
         _, rows = self._network.detect(np.ascontiguousarray(small[..., ::-1]))
         if rows is None or not len(rows):
