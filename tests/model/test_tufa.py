@@ -47,9 +47,7 @@ def test_forward_shapes_of_every_size(size):
     assert torch.isfinite(out.points).all()
 
 
-@pytest.mark.parametrize(
-    ("size", "millions"), [("s8", 36.0), ("s16", 36.0)]
-)
+@pytest.mark.parametrize(("size", "millions"), [("s8", 36.0), ("s16", 36.0)])
 def test_paper_sizes_have_the_papers_parameters(size, millions):
     # 35.970 M and 35.965 M in the release, plus our uncertainty.
     assert count_parameters(build_model(size)) / 1e6 == pytest.approx(millions, abs=0.05)

@@ -38,8 +38,6 @@ def drawn_pack(tmp_path_factory):
         images = draw_faces(folder, scheme, 16, seed)
         val = frozenset(image.path for image in images[12:])
         options = PackOptions(source=f"drawn_{scheme}", scheme=scheme)
-        for _ in pack(
-            images, out, builtin_plane(), options, append=bool(seed), val_photos=val
-        ):
+        for _ in pack(images, out, builtin_plane(), options, append=bool(seed), val_photos=val):
             pass
     return out

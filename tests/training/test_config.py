@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from tufa_cli.data.augment import AugmentConfig
 from tufa_cli.errors import InputError, ProblemsError
-from tufa_cli.training.config import load_config
+from tufa_cli.training.config import TrainConfig, load_config
 
 CONFIGS = sorted((Path(__file__).parents[2] / "examples").glob("train*.yaml"))
 
@@ -19,6 +21,12 @@ def test_there_are_shipped_configs():
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.name)
 def test_shipped_configs_are_valid(path):
     assert load_config(path).steps > 0
+
+
+def test_every_key_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "train.md").read_text()
+    keys = [f.name for kind in (TrainConfig, AugmentConfig) for f in fields(kind)]
+    assert [key for key in keys if f"`{key}`" not in page and f"`{key}." not in page] == []
 
 
 def test_words_replace_values(tmp_path):
