@@ -45,10 +45,8 @@ class UnknownNameError(TufaError):
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str | None = None) -> None:
         known = sorted(known)
         near = nearest(name, known)
-        if near:
-            offer = f"did you mean {' or '.join(near)}?"
-        else:
-            offer = f"known: {', '.join(known[:20])}"
+        known_list = ", ".join(known[:20])
+        offer = f"did you mean {' or '.join(near)}?" if near else f"known: {known_list}"
         super().__init__(f"unknown {kind} '{name}': {offer}", hint)
         self.name = name
 
