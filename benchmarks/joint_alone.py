@@ -1,6 +1,6 @@
 """Does one network for all schemes beat one network a scheme?
 
-    python benchmarks/joint_alone.py packs/faces.h5 --sources 300w aflw scut mtfl -o runs/joint_alone
+    python benchmarks/joint_alone.py packs/faces.h5 --sources 300w aflw scut mtfl -o runs/joint
 
 Every network sees the same number of faces of its schemes: as many different ones (the smallest
 source's), drawn as often (the joint run's batch is as many times larger as there are sources), for

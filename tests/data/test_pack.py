@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 
 def photos(folder, count=5, scheme="mtfl5"):
-    points = [FACE_PX + (number, 0) for number in range(count)]
+    points = [FACE_PX + np.array([number, 0]) for number in range(count)]
     if scheme == "cofw29":
         plane = builtin_plane()
         points = [plane["cofw29"] * 120 + (165 + n, 70) for n in range(count)]
@@ -51,7 +51,7 @@ def test_points_and_pixels_come_back(folder, tmp_path):
         matrix = file["crop_to_px"][2]
     _, points_crop = faces.stored(2)
     back = points_crop @ matrix[:, :2].T + matrix[:, 2]
-    assert back == pytest.approx(FACE_PX + (2, 0))
+    assert back == pytest.approx(FACE_PX + np.array([2, 0]))
     # The eye's dark pupil lies where the label says, in the training crop too.
     sample = faces[Draw(2, (0,))]
     assert sample["points"] == pytest.approx(points_crop)

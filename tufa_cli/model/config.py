@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from tufa_cli.errors import ProblemsError, nearest
@@ -45,36 +45,22 @@ class ModelConfig:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
+_S16 = ModelConfig(
+    name="s16",
+    encoder="vit",
+    input_size=256,
+    width=384,
+    heads=6,
+    ffn=1536,
+    patch=16,
+    decoder_layers=6,
+    local_points=0,
+    prompt="sine",
+    head="absolute",
+)
+
 #: The sizes by name: s8 and s16 are the paper's (ViT-S/8, ViT-S/16), nano is ours.
-SIZES = {
-    "nano": ModelConfig(),
-    "s16": ModelConfig(
-        name="s16",
-        encoder="vit",
-        input_size=256,
-        width=384,
-        heads=6,
-        ffn=1536,
-        patch=16,
-        decoder_layers=6,
-        local_points=0,
-        prompt="sine",
-        head="absolute",
-    ),
-    "s8": ModelConfig(
-        name="s8",
-        encoder="vit",
-        input_size=256,
-        width=384,
-        heads=6,
-        ffn=1536,
-        patch=8,
-        decoder_layers=6,
-        local_points=0,
-        prompt="sine",
-        head="absolute",
-    ),
-}
+SIZES = {"nano": ModelConfig(), "s16": _S16, "s8": replace(_S16, name="s8", patch=8)}
 
 
 def model_config(name: str, overrides: Mapping[str, Any] | None = None) -> ModelConfig:

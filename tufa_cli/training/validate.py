@@ -4,32 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from tufa_cli.data.augment import NONE
 from tufa_cli.data.packed import Draw, PackedFaces, collate
+from tufa_cli.evaluation.metrics import face_errors
 from tufa_cli.model.alignment import Alignment
 from tufa_cli.model.tufa import Tufa
 from tufa_cli.schemes import get_scheme
-from tufa_cli.schemes.plane import FACE_BOX_SIDE
-
-
-def nme_percent(
-    predicted: NDArray, labelled: NDArray, scheme_name: str, window_side: float
-) -> float:
-    """NME of one face in %, both (K, 2) in crop units; NaN when its normaliser is not labelled.
-
-    Crops are similar to their photos, so the ratio of two distances is the photo's.
-    """
-    pair = get_scheme(scheme_name).normaliser
-    if pair is None:
-        length = FACE_BOX_SIDE / window_side
-    else:
-        length = float(np.linalg.norm(labelled[pair[0]] - labelled[pair[1]]))
-    distance = np.linalg.norm(predicted - labelled, axis=1)
-    return 100 * float(np.nanmean(distance)) / length if length > 0 else float("nan")
 
 
 @torch.inference_mode()
@@ -46,23 +29,23 @@ def validate(
     dataset must have been opened without augmentation.
     """
     assert dataset.augment == NONE
-    errors: dict[str, list[float]] = {}
+    pairs: dict[tuple[str, str], list[tuple[NDArray, NDArray]]] = {}
     for start in range(0, len(rows), batch_size):
         chunk = rows[start : start + batch_size]
         batch = collate([dataset[Draw(int(row), (0,))] for row in chunk])
         images = model.normalise(batch.images.to(device))
         anchors = align(batch.scheme.to(device), batch.index.to(device))
-        points = model(images, anchors, batch.valid.to(device)).points[:, -1]
-        known = torch.where(batch.known[..., None], batch.points_crop, torch.nan)
+        points = model(images, anchors, batch.valid.to(device)).points[:, -1].cpu().double()
+        labels = torch.where(batch.known[..., None], batch.points_crop, torch.nan).double()
         for i, row in enumerate(chunk):
-            name = dataset.scheme_of[row]
             count = int(batch.valid[i].sum())
-            error = nme_percent(
-                points[i, :count].cpu().double().numpy(),
-                known[i, :count].double().numpy(),
-                name,
-                dataset.plane.window.side,
-            )
-            if np.isfinite(error):
-                errors.setdefault(f"{dataset.source_of[row]}/{name}", []).append(error)
-    return {key: float(np.mean(values)) for key, values in sorted(errors.items())}
+            key = dataset.source_of[row], dataset.scheme_of[row]
+            pairs.setdefault(key, []).append((labels[i, :count].numpy(), points[i, :count].numpy()))
+    errors = {key: _nme(key[1], dataset, faces) for key, faces in sorted(pairs.items())}
+    return {f"{s}/{name}": 100 * float(nme.mean()) for (s, name), nme in errors.items() if len(nme)}
+
+
+def _nme(name: str, dataset: PackedFaces, faces: list[tuple[NDArray, NDArray]]) -> NDArray:
+    """NME of the faces whose normaliser is labelled, in crop units: crops are similar to photos."""
+    labels, predicted = zip(*faces, strict=True)
+    return face_errors(get_scheme(name), dataset.plane[name], labels, predicted).nme
