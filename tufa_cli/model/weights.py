@@ -135,10 +135,13 @@ def load_weights(path: Path | None = None) -> Weights:
 def _payload(path: Path) -> dict[str, Any]:
     hint = "see 'tufa-cli models list' for the shipped weights"
     try:
-        payload = torch.load(path, map_location="cpu", weights_only=True)
+        file = path.open("rb")
     except OSError as error:
         reason = error.strerror or "not readable"
         raise InputError(path, f"cannot read the weights: {reason}", hint=hint) from None
+    try:
+        with file:
+            payload = torch.load(file, map_location="cpu", weights_only=True)
     except Exception:  # torch raises many types for a file that is not its own
         raise InputError(path, "not a weights file", hint=hint) from None
     if not isinstance(payload, dict) or payload.get("format") != FORMAT:
