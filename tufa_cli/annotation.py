@@ -44,7 +44,7 @@ class Face:
 
     def __post_init__(self) -> None:
         points = np.asarray(self.points_px, dtype=np.float64).reshape(-1, 2)
-        finite = np.isfinite(points).all(axis=1)
+        finite = np.asarray(np.isfinite(points).all(axis=1))
         points = np.where(finite[:, None], points, np.nan)
         if self.visibility is None:
             visibility = np.where(finite, VISIBLE, UNLABELLED).astype(np.uint8)
