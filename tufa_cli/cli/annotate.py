@@ -285,7 +285,7 @@ def _list(paths: tuple[str, ...], draw: Path | None) -> PhotoListing:
 
 
 def _lines_of_stdin() -> Iterator[str]:
-    for line in click.get_binary_stream("stdin"):
+    for line in sys.stdin.buffer:
         yield line.rstrip(b"\r\n").decode(sys.getfilesystemencoding(), "surrogateescape")
 
 
