@@ -16,7 +16,7 @@ _META_KEYS = {"config": "training"}
 
 @click.group()
 def models() -> None:
-    """List and show weights files."""
+    """List, show and export weights files."""
 
 
 @models.command("list")
@@ -67,6 +67,24 @@ def show(file: Path | None, as_json: bool) -> None:
         return
     for key, value in entry.items():
         _print_entry(key.replace("_", " "), value)
+
+
+@models.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="New file.")
+@click.option("--half", is_flag=True, help="Matrices in float16: half the size.")
+@click.option("--overwrite", is_flag=True, help="Replace the output.")
+def export(file: Path, output: Path, half: bool, overwrite: bool) -> None:
+    """A weights FILE written anew, smaller with --half, as the shipped ones were.
+
+    \b
+    Example:
+      tufa-cli models export runs/nano/final.pt --half -o nano.pt
+    """
+    from tufa_cli.model.weights import load_weights, save_weights
+
+    save_weights(output, load_weights(file), overwrite=overwrite, half=half)
+    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
 
 
 def _shipped() -> list[Path]:
