@@ -85,8 +85,10 @@ def test_sigterm_saves_and_stops(config, tmp_path):
             os.kill(os.getpid(), signal.SIGTERM)
 
     state = train(config, tmp_path / "run", report=stop)
-    assert state.step == 5  # saved after 4, the signal lets one more step finish
-    assert (tmp_path / "run" / "last.pt").exists()
+    assert state.step == 4  # asked to stop while it saved after step 4
+    checkpoint = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert checkpoint["step"] == 4
+    assert not (tmp_path / "run" / "final.pt").exists()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
