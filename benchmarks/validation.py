@@ -2,8 +2,8 @@
 
     python benchmarks/validation.py ../shared/data [--weights FILE]
 
-DATA is laid out as docs/walkthrough.md says. Prints a table of NME in % (as each scheme divides it),
-with the failure rate at 10 % in brackets.
+DATA is laid out as docs/walkthrough.md says. Prints NME in % (as each scheme divides it), with the
+failure rate at 10 % in brackets.
 """
 
 from __future__ import annotations
