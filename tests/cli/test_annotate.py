@@ -59,11 +59,13 @@ def annotate(weights_file, capfd, monkeypatch):
     """The command in this process (starting one takes a second or two)."""
     monkeypatch.setenv("TUFA_NO_PROGRESS", "1")
 
-    def run(*args, scheme="wflw98", stdin=b""):
+    def run(*args, scheme="wflw98", stdin=b"", min_confidence=0):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         words = ["annotate", *args, "--scheme", scheme, "--weights", weights_file]
+        # A network that learned nothing believes in nothing.
+        words += ["--device", "cpu", "--min-confidence", min_confidence]
         with pytest.raises(SystemExit) as end:
-            main([str(word) for word in [*words, "--device", "cpu"]])
+            main([str(word) for word in words])
         captured = capfd.readouterr()
         assert "Traceback" not in captured.err
         return Ran(int(end.value.code or 0), captured.out, captured.err)
@@ -204,7 +206,7 @@ def test_an_interrupted_run_keeps_what_it_has(annotate, photos, tmp_path, monkey
     out = tmp_path / "out.json"
     ran = annotate(photos, "-o", out, "--batch-size", 1)
     assert ran.code == 130
-    assert f"{out}: 1 photos saved" in ran.err and "--resume" in ran.err
+    assert f"{out}: 1 photo saved" in ran.err and "--resume" in ran.err
     assert [image.path for image in read(out)] == ["a.jpg"]
 
 
@@ -239,6 +241,7 @@ def test_the_json_report(annotate, photos, tmp_path):
 def test_options_choose_the_faces(annotate, photos):
     assert annotate(photos / "a.jpg", "--min-face", 500).json["annotations"] == []
     assert annotate(photos / "a.jpg", "--min-score", 0.99).json["annotations"] == []
+    assert annotate(photos / "a.jpg", min_confidence=0.99).json["annotations"] == []
     both = Image.fromarray(np.hstack([portrait()] * 2))
     both.save(photos / "two.png")
     assert len(annotate(photos / "two.png").json["annotations"]) >= 2

@@ -41,6 +41,8 @@ class Finds:
 
     name = "finds"
     box_plane = BoxPlane(0.0, 0.0, 1.0, 1.0)
+    min_score = 0.5
+    min_confidence = 0.0
 
     def __init__(self, *boxes):
         self.boxes = np.array(boxes, dtype=float).reshape(-1, 4)
@@ -154,6 +156,35 @@ def test_options_choose_among_the_faces(photos, weights, options, kept):
 def test_the_largest_is_by_size_and_not_by_score(photos, weights):
     result = run(photos, Finds(*BOXES[::-1]), CropCentre(), weights, largest=True)[0]
     assert [face.score for face in result.image.faces] == pytest.approx([0.8])
+
+
+def test_a_find_that_the_network_does_not_believe_in_is_a_false_alarm(photos, weights):
+    class Doubts(CropCentre):
+        def predict(self, crops, prompts_plane):
+            points, confidence = super().predict(crops, prompts_plane)
+            confidence[::2] = 0.75  # the first of every two, in batches of even size
+            return points, confidence
+
+    def scores(detector, **options):
+        results = run(photos, detector, Doubts(), weights, batch_size=4, **options)
+        return {tuple(np.round([f.score for f in r.image.faces], 1)) for r in results if r.image}
+
+    assert scores(Finds(*BOXES)) == {(0.9, 0.8)}
+    assert scores(Finds(*BOXES), min_confidence=0.3) == {(0.9,)}
+    assert scores(Finds(*BOXES), min_confidence=0.8) == {()}
+    # The believed face is the smaller one; --largest chooses among those that are left.
+    assert scores(Finds(*BOXES[::-1]), min_confidence=0.3, largest=True) == {(0.9,)}
+    doubtful = Finds(*BOXES)
+    doubtful.min_confidence = 0.3
+    assert scores(doubtful) == {(0.9,)}
+    assert scores(doubtful, min_confidence=0) == {(0.9, 0.8)}
+
+
+def test_the_detector_says_which_score_is_enough(photos, weights):
+    strict = Finds(*BOXES)
+    strict.min_score = 0.85
+    assert len(run(photos, strict, CropCentre(), weights)[0].image.faces) == 1
+    assert len(run(photos, strict, CropCentre(), weights, min_score=0)[0].image.faces) == 2
 
 
 def test_boxes_without_an_area_are_no_faces(photos, weights):

@@ -51,9 +51,12 @@ if TYPE_CHECKING:
 @click.option(
     "--min-score",
     type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    help="Leave out faces that the face finder is less sure of.",
+    help="Leave out faces that the face finder is less sure of  [default: depends on it]",
+)
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    help="Leave out faces on whose points the network is less sure  [default: likewise]",
 )
 @click.option(
     "--min-face", type=click.FloatRange(0), default=0.0, help="Leave out smaller faces, in pixels."
@@ -79,7 +82,8 @@ def annotate(
     detector: str | None,
     detector_weights: Path | None,
     boxes: Path | None,
-    min_score: float,
+    min_score: float | None,
+    min_confidence: float | None,
     min_face: float,
     largest: bool,
     draw: Path | None,
@@ -129,7 +133,9 @@ def annotate(
     if dry_run:
         _say_plan(len(todo), len(done), listing, known, output)
         return
-    options = AnnotateOptions(min_score, min_face, largest, batch_size, draw is not None)
+    options = AnnotateOptions(
+        min_score, min_confidence, min_face, largest, batch_size, keep_pixels=draw is not None
+    )
     chosen = detector or ("boxes" if boxes is not None else None)
     run = _Run(listing, known, target, overlays, quiet)
     run.start(weights, chosen, detector_weights, boxes, device, threads, options)
@@ -179,7 +185,7 @@ class _Run:
         except BaseException as error:
             if self.target is not None and not isinstance(error, OutputError) and self.photos:
                 self.target.save()
-                click.echo(f"{self.target.path}: {self.photos} photos saved", err=True)
+                click.echo(f"{self.target.path}: {_count(self.photos, 'photo')} saved", err=True)
                 click.echo("Hint: go on with --resume", err=True)
             raise
 
@@ -227,7 +233,10 @@ class _Run:
         photos = _count(self.photos, "photo")
         click.echo(f"{where}{_count(self.faces, 'face')} in {photos}", err=True)
         if self.photos and not self.faces:
-            click.echo("No faces found in any photo; see --detector and --min-score.", err=True)
+            click.echo(
+                "No faces found in any photo; see --detector, --min-score and --min-confidence.",
+                err=True,
+            )
         elif self.faceless:
             click.echo(f"{_count(self.faceless, 'photo')} without a face", err=True)
         if self.target is not None and not wrote:

@@ -50,10 +50,18 @@ def no_detections() -> Detections:
 
 
 class Detector(Protocol):
-    """Finds faces. ``box_plane`` says where on the plane its boxes lie, so that a box is a crop."""
+    """Finds faces.
+
+    box_plane: where on the plane its boxes lie, so that a box is a crop.
+    min_score: finds below are not worth a second look.
+    min_confidence: a find on which the landmark network's mean confidence is lower is taken for a
+        false alarm; 0 for a detector that makes few.
+    """
 
     name: str
     box_plane: BoxPlane
+    min_score: float
+    min_confidence: float
 
     def detect(self, image: RgbImage, photo: str | None = None) -> Detections:
         """The faces in ``image`` (H, W, 3 uint8 RGB).

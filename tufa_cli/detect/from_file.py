@@ -23,6 +23,8 @@ class BoxesDetector:
 
     name = "boxes"
     box_plane = BoxPlane(FACE_BOX[0], FACE_BOX[1], FACE_BOX[2], FACE_BOX[2])
+    min_score = 0.0
+    min_confidence = 0.0
 
     def __init__(self, images: Iterable[AnnotatedImage], where: str = "the annotations") -> None:
         self._boxes: dict[str, list[tuple[np.ndarray, float]]] = {}

@@ -41,6 +41,9 @@ class HaarDetector:
     # Median over 1,661 faces of 300-W's training part (examples/fit_detector.py, OpenCV 4.14);
     # 68 % of the crops made with it are off by less than 0.038 of the plane and 8.0 % in scale.
     box_plane = BoxPlane(0.000, -0.164, 0.991, 0.991)
+    # As for lbp, where they were chosen.
+    min_score = 0.3
+    min_confidence = 0.45
 
     def __init__(self) -> None:
         if not haar_available():

@@ -15,6 +15,8 @@ class WholeImageDetector:
 
     name = "whole-image"
     box_plane = BoxPlane(0.0, 0.0, 1.0, 1.0)
+    min_score = 0.0
+    min_confidence = 0.0
 
     def detect(self, image: RgbImage, photo: str | None = None) -> Detections:
         """The middle square, in pixel-centre coordinates, with score 1."""

@@ -31,6 +31,8 @@ class YunetDetector:
     # crops made with it are off by less than 0.077 of the plane (its boxes hold the whole head,
     # which moves sideways as a face turns) and 4.6 % in scale.
     box_plane = BoxPlane(0.084, -0.230, 0.823, 1.125)
+    min_score = 0.5
+    min_confidence = 0.0
 
     def __init__(self, weights: Path | None = None) -> None:
         if weights is None:

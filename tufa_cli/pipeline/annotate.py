@@ -45,11 +45,14 @@ class PredictsCrops(Protocol):
 class AnnotateOptions:
     """Which faces are annotated, and how.
 
-    min_score: detections below are left out. min_face: shorter side of the box in image pixels.
+    min_score: detections below are left out (None: the detector's own bound).
+    min_confidence: so are faces whose points' mean confidence is below (None: likewise).
+    min_face: shorter side of the box in image pixels.
     largest: only the largest face of each photo. keep_pixels: results carry the photo.
     """
 
-    min_score: float = 0.5
+    min_score: float | None = None
+    min_confidence: float | None = None
     min_face: float = 0.0
     largest: bool = False
     batch_size: int = 32
@@ -109,6 +112,8 @@ class Annotator:
         self.scheme = scheme
         self.prompts_plane = weights.prompts(scheme)
         self.options = options or AnnotateOptions()
+        self._min_score = _given(self.options.min_score, detector.min_score)
+        self._min_confidence = _given(self.options.min_confidence, detector.min_confidence)
         self._batch_size = self.options.batch_size
 
     def run(
@@ -157,14 +162,11 @@ class Annotator:
         return _Waiting(photo, name, size, None, kept, found, tuple(maps), tuple(crops))
 
     def _choose(self, found: Detections) -> Detections:
-        """The detections that the options let through, best first."""
+        """The detections worth a second look, best first."""
         sides = found.boxes[:, 2:].min(axis=1) if len(found) else np.zeros(0)
-        good = (found.scores >= self.options.min_score) & (sides > 0)
+        good = (found.scores >= self._min_score) & (sides > 0)
         good &= np.isfinite(found.boxes).all(axis=1) & (sides >= self.options.min_face)
-        found = found.take(np.flatnonzero(good))
-        if self.options.largest and len(found) > 1:
-            found = found.take([int(found.boxes[:, 2:].prod(axis=1).argmax())])
-        return found
+        return found.take(np.flatnonzero(good))
 
     def _finish(self, waiting: list[_Waiting], root: Path) -> Iterator[PhotoResult]:
         """Predict the crops of the waiting photos and hand the photos out."""
@@ -172,25 +174,38 @@ class Annotator:
         points, confidence = self._predict(crops)
         start = 0
         for entry in waiting:
-            end = start + len(entry.crops)
             if entry.failure is not None or entry.found is None:
                 yield PhotoResult(entry.photo, failure=entry.failure)
                 continue
-            faces = [
-                Face(
-                    crop_map.to_image(points[start + i]),
-                    scheme=self.scheme.name,
-                    confidence=confidence[start + i],
-                    box=entry.found.boxes[i],
-                    score=float(entry.found.scores[i]),
-                    source="auto",
-                )
-                for i, crop_map in enumerate(entry.maps)
-            ]
-            width, height = entry.size
-            image = AnnotatedImage(entry.name, tuple(faces), width, height, root=str(root))
+            end = start + len(entry.crops)
+            faces = self._faces(entry, entry.found, points[start:end], confidence[start:end])
             start = end
+            width, height = entry.size
+            image = AnnotatedImage(entry.name, faces, width, height, root=str(root))
             yield PhotoResult(entry.photo, image, pixels=entry.pixels)
+
+    def _faces(
+        self, entry: _Waiting, found: Detections, points: FloatArray, confidence: FloatArray
+    ) -> tuple[Face, ...]:
+        """The faces of one photo that the network believes in, as the options want them.
+
+        points: (N, K, 2) points_crop; confidence: (N, K).
+        """
+        kept = np.flatnonzero(confidence.mean(axis=1) >= self._min_confidence)
+        if self.options.largest and len(kept) > 1:
+            # Only now: a large false alarm must not take the place of the face.
+            kept = kept[[found.boxes[kept, 2:].prod(axis=1).argmax()]]
+        return tuple(
+            Face(
+                entry.maps[i].to_image(points[i]),
+                scheme=self.scheme.name,
+                confidence=confidence[i],
+                box=found.boxes[i],
+                score=float(found.scores[i]),
+                source="auto",
+            )
+            for i in kept
+        )
 
     def _predict(self, crops: list[RgbImage]) -> tuple[FloatArray, FloatArray]:
         """(N, K, 2) points_crop and (N, K) confidence, in batches that fit into memory."""
@@ -214,6 +229,10 @@ class Annotator:
             points[start:end], confidence[start:end] = batch
             start = end
         return points, confidence
+
+
+def _given(value: float | None, default: float) -> float:
+    return default if value is None else value
 
 
 def is_out_of_memory(error: BaseException) -> bool:
