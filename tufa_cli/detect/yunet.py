@@ -16,8 +16,9 @@ _SEARCH_AREA = 800 * 600
 _MIN_SCORE = 0.3
 _OVERLAP = 0.3
 _MOST_FACES = 5000
-#: OpenCV 4 pads narrower pictures with what lies in memory, and finds faces there.
-_SMALLEST_SIDE = 16
+#: Narrower pictures are padded: where the coarsest map (stride 32) is one cell wide, OpenCV 4.14
+#: gives scores of 1 from memory that nobody wrote.
+_SMALLEST_SIDE = 64
 
 
 class YunetDetector:
@@ -56,10 +57,10 @@ class YunetDetector:
     def detect(self, image: RgbImage, photo: str | None = None) -> Detections:
         """Faces with their five points, image-left eye first."""
         small, ratio = shrink_to_area(image, _SEARCH_AREA)
-        height, width = small.shape[:2]
-        if min(height, width) < _SMALLEST_SIDE:
-            return no_detections()
-        self._network.setInputSize((width, height))
+        missing = [max(0, _SMALLEST_SIDE - side) for side in small.shape[:2]]
+        if any(missing):
+            small = np.pad(small, [(0, missing[0]), (0, missing[1]), (0, 0)])
+        self._network.setInputSize(small.shape[1::-1])
         _, rows = self._network.detect(np.ascontiguousarray(small[..., ::-1]))
         if rows is None or not len(rows):
             return no_detections()
