@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tufa_cli.cli.options import json_option, overwrite_option
+
 if TYPE_CHECKING:
     from tufa_cli.model.weights import Weights
 
@@ -20,7 +22,7 @@ def models() -> None:
 
 
 @models.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+@json_option
 def list_command(as_json: bool) -> None:
     """The networks that ship with the package.
 
@@ -47,7 +49,7 @@ def list_command(as_json: bool) -> None:
 
 @models.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+@json_option
 def show(file: Path | None, as_json: bool) -> None:
     """What a weights FILE holds (the shipped network when none is named), and its terms of use.
 
@@ -73,7 +75,7 @@ def show(file: Path | None, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="New file.")
 @click.option("--half", is_flag=True, help="Matrices in float16: half the size.")
-@click.option("--overwrite", is_flag=True, help="Replace the output.")
+@overwrite_option
 def export(file: Path, output: Path, half: bool, overwrite: bool) -> None:
     """A weights FILE written anew, smaller with --half, as the shipped ones were.
 

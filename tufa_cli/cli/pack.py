@@ -6,28 +6,28 @@ from pathlib import Path
 
 import click
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
+from tufa_cli.cli.options import FILE, dry_run_option, json_option, overwrite_option
 
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=_FILE, required=True, help="Pack file (HDF5).")
+@click.option("-o", "--output", type=FILE, required=True, help="Pack file (HDF5).")
 @click.option("-f", "--from", "format_name", default="auto", show_default=True, help="Format.")
 @click.option("--scheme", help="Landmark scheme, where the format does not tell.")
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of the photos.")
 @click.option("--source", "source_name", help="Name of this source  [default: SOURCE's name]")
 @click.option("--split", default="train", show_default=True, help="Split of photos naming none.")
-@click.option("--val-list", type=_FILE, help="Photos that go to the split 'val', one a line.")
-@click.option("--list", "include", type=_FILE, help="Pack these photos alone, one a line.")
-@click.option("--exclude", type=_FILE, help="Leave these photos out, one a line.")
-@click.option("--plane", type=_FILE, help="Plane file  [default: the shipped plane]")
+@click.option("--val-list", type=FILE, help="Photos that go to the split 'val', one a line.")
+@click.option("--list", "include", type=FILE, help="Pack these photos alone, one a line.")
+@click.option("--exclude", type=FILE, help="Leave these photos out, one a line.")
+@click.option("--plane", type=FILE, help="Plane file  [default: the shipped plane]")
 @click.option("--append", is_flag=True, help="Add to the pack instead of making a new one.")
-@click.option("--overwrite", is_flag=True, help="Replace the pack.")
+@overwrite_option
 @click.option("--context", default=1.5, show_default=True, help="Stored crop over the window.")
 @click.option("--max-size", default=256, show_default=True, help="Largest stored crop in pixels.")
 @click.option("--quality", default=92, show_default=True, help="JPEG quality.")
-@click.option("--dry-run", is_flag=True, help="Read the labels, write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+@dry_run_option
+@json_option
 @click.pass_context
 def pack(
     ctx: click.Context,
