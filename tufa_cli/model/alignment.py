@@ -6,7 +6,7 @@ move prompts only: crops are always made from the frozen anchors (DESIGN section
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -46,6 +46,16 @@ class Alignment(nn.Module):
         """scheme (B,), index (B, K) of points in it, to prompts (B, K, 2) in crop units."""
         prompts = (self.anchors + self.symmetric())[scheme]
         return torch.gather(prompts, 1, index[..., None].expand(-1, -1, 2))
+
+    @torch.no_grad()
+    def start_from(self, prompts: Mapping[str, NDArray[np.float64]]) -> None:
+        """Take over learned prompts, (K, 2) points_plane by scheme; other schemes stay as they are."""
+        for i, name in enumerate(self.schemes):
+            theirs = prompts.get(name)
+            if theirs is not None and len(theirs) == self.counts[i]:
+                places = torch.from_numpy(self.plane.window.to_crop(theirs)).float()
+                own = slice(0, self.counts[i])
+                self.embeddings[i, own] = places - self.anchors[i, own]
 
     def penalty(self) -> Tensor:
         """Mean squared length of the embeddings, in crop units squared."""

@@ -32,7 +32,7 @@ class TrainState:
         model = build_model(model_config(config.model, config.model_options))
         align = Alignment(dataset.plane, dataset.schemes)
         if config.init:
-            _start_from(model, Path(config.init))
+            _start_from(model, align, Path(config.init))
         self.live = nn.ModuleDict({"model": model, "align": align}).to(device)
         self.live["model"].to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.live).eval().requires_grad_(False)
@@ -133,10 +133,14 @@ def _groups(live: nn.ModuleDict, config: TrainConfig) -> list[dict[str, Any]]:
     return [{**group, "lr": group["peak"]} for group in groups]
 
 
-def _start_from(model: nn.Module, path: Path) -> None:
-    """Copy a weights file's network; raises InputError when it is of another size."""
+def _start_from(model: nn.Module, align: Alignment, path: Path) -> None:
+    """Copy a weights file's network, and its prompts of the schemes that both know.
+
+    Raises InputError when it is of another size.
+    """
     weights = load_weights(path)
     try:
         model.load_state_dict(weights.model.state_dict())
     except RuntimeError:
         raise InputError(path, "weights of another size than this run's model") from None
+    align.start_from(weights.learned)
