@@ -48,7 +48,9 @@ def test_a_bad_part_does_not_hide_a_bad_index():
         (HEAD + EYES + "  - {part: jaw, count: 100000000}\n", "needs t"),
         (HEAD + EYES + "  - {part: jaw, t: [0, 1.5]}\n", "t must lie in 0..1, found 1.5"),
         (HEAD + EYES + "  - {part: jaw, t: .nan}\n", "t must lie in 0..1"),
-        (HEAD + EYES + "  - {part: left_eye_outer}\n", "no point at its mirror right_eye_outer"),
+        (HEAD + EYES + "  - {place: [0.5]}\n", "place is [x, y] on the plane"),
+        (HEAD + EYES + "  - {place: [50, 0]}\n", "lies far from the face"),
+        (HEAD + EYES + "  - {place: [0.5, 0.5], part: jaw}\n", "a place takes no 'part'"),
         (HEAD + EYES + "  - {part: left_pupil}\n", "points 0 and 2 both mean left_pupil"),
         (HEAD + EYES + "  - {part: jaw, t: [0, 1], names: [a]}\n", "2 names expected"),
         (HEAD + EYES + "  - {part: jaw, t: [0, 1], names: [a, a]}\n", "'a' is used twice"),
@@ -106,9 +108,9 @@ def test_a_scheme_nobody_trained_gets_anchors_between_known_points():
     )
     scheme, plane = parse_scheme(text, "x"), builtin_plane()
     points, wflw = anchors_for(scheme, plane), plane["wflw98"]
-    np.testing.assert_allclose(points[10], wflw[16], atol=2e-4)
-    np.testing.assert_allclose(points[21], wflw[[35, 40]].mean(axis=0), atol=2e-4)
-    np.testing.assert_allclose(points[23], wflw[[90, 94]].mean(axis=0), atol=2e-4)
+    np.testing.assert_allclose(points[10], wflw[16], atol=5e-4)
+    np.testing.assert_allclose(points[21], wflw[[35, 40]].mean(axis=0), atol=5e-4)
+    np.testing.assert_allclose(points[23], wflw[[90, 94]].mean(axis=0), atol=5e-4)
     np.testing.assert_allclose(points[scheme.flip_index] * (-1, 1) + (1, 0), points, atol=1e-5)
     # On the curve: as near to the polyline of wflw98's jaw as that is to its own arc.
     jaw = wflw[:33]
@@ -138,3 +140,17 @@ def test_the_page_names_every_part_and_its_example_is_sound(checkout):
     example = page.split("```yaml")[1].split("```")[0]
     scheme = parse_scheme(example, "docs/schemes.md")
     assert len(anchors_for(scheme, builtin_plane())) == 26
+
+
+def test_one_sided_points_have_no_partner():
+    scheme = parse_scheme(HEAD + EYES + "  - {part: left_eye_outer}\n", "mine.yaml")
+    assert scheme.flip == (1, 0, -1)
+    assert not scheme.has_flip
+
+
+def test_free_places_are_mirrored_by_their_coordinates():
+    points = "  - {place: [0.3, 0.6], name: a}\n  - {place: [0.7, 0.6], name: b}\n"
+    scheme = parse_scheme(HEAD + EYES + points, "mine.yaml")
+    assert scheme.flip == (1, 0, 3, 2)
+    assert scheme.names[2:] == ("a", "b")
+    assert scheme.groups["plane"] == [2, 3]
