@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from tufa_cli.errors import InputError, ProblemsError, TufaError
-from tufa_cli.schemes import anchors_for, builtin_plane, get_scheme
+from tufa_cli.schemes import anchors_for, builtin_plane, get_scheme, scheme_names
 from tufa_cli.schemes.load import parse_scheme
-from tufa_cli.schemes.parts import load_parts
+from tufa_cli.schemes.parts import load_parts, same
+from tufa_cli.schemes.write import scheme_to_yaml
 
 HEAD = "name: mine\nsource: me\nnormaliser: [0, 1]\npoints:\n"
 EYES = "  - {part: left_pupil}\n  - {part: right_pupil}\n"
@@ -154,3 +155,27 @@ def test_free_places_are_mirrored_by_their_coordinates():
     assert scheme.flip == (1, 0, 3, 2)
     assert scheme.names[2:] == ("a", "b")
     assert scheme.groups["plane"] == [2, 3]
+
+
+@pytest.mark.parametrize("name", scheme_names())
+def test_writing_a_scheme_and_reading_it_back_changes_nothing(name):
+    scheme = get_scheme(name)
+    again = parse_scheme(scheme_to_yaml(scheme, "a comment\nof two lines"), "x.yaml")
+    for field in ("name", "title", "source", "names", "flip", "normaliser", "aliases"):
+        assert getattr(again, field) == getattr(scheme, field), field
+    assert all(same(a, b) for a, b in zip(again.meanings, scheme.meanings, strict=True))
+    assert set(again.skeleton) == set(scheme.skeleton)
+
+
+def test_free_places_names_and_odd_flips_survive_writing():
+    text = (
+        HEAD
+        + EYES
+        + (
+            "  - {place: [0.31, 0.6], name: mole}\n  - {place: [0.7, 0.61]}\n"
+            "  - {part: jaw, t: [0.1, 0.2], names: [a, b]}\nflip: [[2, 3]]\nskeleton: [[2, 3]]\n"
+        )
+    )
+    scheme = parse_scheme(text, "mine.yaml")
+    again = parse_scheme(scheme_to_yaml(scheme), "mine.yaml")
+    assert again == scheme
