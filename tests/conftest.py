@@ -116,6 +116,42 @@ def python() -> Callable[..., Result]:
     return run_python
 
 
+class Desk(NamedTuple):
+    """Where a user tries the lines of a page: ``folder`` has ``examples`` in it, and ``tufa-cli``
+    and ``python`` are this very code and interpreter."""
+
+    folder: Path
+    env: Mapping[str, str]
+
+    def run(self, text: str, timeout: float = 300) -> Result:
+        """``text`` in a shell that stops at the first line that fails."""
+        done = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", text],
+            cwd=self.folder,
+            env=dict(self.env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """See ``Desk``; ``tmp_path`` is the folder above."""
+    for name, words in (("tufa-cli", " -m tufa_cli"), ("python", "")):
+        command = tmp_path / "bin" / name
+        command.parent.mkdir(exist_ok=True)
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}"{words} "$@"\n', encoding="utf-8")
+        command.chmod(0o755)
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    (folder / "examples").symlink_to(CHECKOUT / "examples", target_is_directory=True)
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return Desk(folder, {**os.environ, "PATH": path, "PYTHONPATH": str(CHECKOUT)})
+
+
 @pytest.fixture(scope="session")
 def understands() -> Callable[[str], None]:
     """Fails when a shell line calls a command of ours, or an option, that does not exist.
