@@ -43,8 +43,12 @@ class AugmentConfig:
 NONE = AugmentConfig(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
-def random_crop(config: AugmentConfig, rng: np.random.Generator) -> tuple[CropMap, bool]:
+def random_crop(
+    config: AugmentConfig, rng: np.random.Generator, has_flip: bool = True
+) -> tuple[CropMap, bool]:
     """A disturbed crop in the window's crop units, and whether it is mirrored.
+
+    has_flip: whether the labels can be mirrored (``Scheme.has_flip``).
 
     The map leads from the new crop's units to the window's, so that
     ``new_points = map.to_crop(points_crop)``.
@@ -54,7 +58,7 @@ def random_crop(config: AugmentConfig, rng: np.random.Generator) -> tuple[CropMa
     centre = 0.5 + np.clip(rng.normal(size=2), -2.5, 2.5) * config.shift
     crop = crop_from_square(centre, side, float(turn))
     ratio = float(np.exp(np.clip(rng.normal(), -2.5, 2.5) * config.stretch / 2))
-    mirrored = bool(rng.random() < config.flip)
+    mirrored = bool(rng.random() < config.flip) and has_flip
     sign = -1.0 if mirrored else 1.0
     inner = np.array([[sign * ratio, 0.0, 0.0], [0.0, 1 / ratio, 0.0]])
     inner[:, 2] = 0.5 - inner[:, :2] @ (0.5, 0.5)
