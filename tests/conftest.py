@@ -63,6 +63,19 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def own_scheme() -> str:
+    """The YAML of a scheme nobody trained: three points of the jaw and the tip of the nose."""
+    return """
+name: mine
+source: made here
+normaliser: plane_box
+points:
+  - {part: jaw, t: [0.25, 0.5, 0.75]}
+  - {part: nose_tip}
+"""
+
+
 @pytest.fixture
 def astronaut() -> Any:
     """(512, 512, 3) uint8 RGB: one face, free to use; the file lies inside scikit-image."""

@@ -173,18 +173,8 @@ def test_face_crops_need_no_search(annotate, photos, portrait):
     np.testing.assert_allclose(ran.json["annotations"][0]["bbox"], [-0.5, -0.5, size, size])
 
 
-MINE = """
-name: mine
-source: made here
-normaliser: plane_box
-points:
-  - {part: jaw, t: [0.25, 0.5, 0.75]}
-  - {part: nose_tip}
-"""
-
-
-def test_a_scheme_file_nobody_trained(annotate, photos, tmp_path, assert_on_the_face):
-    (tmp_path / "mine.yaml").write_text(MINE)
+def test_a_scheme_file_nobody_trained(annotate, photos, tmp_path, assert_on_the_face, own_scheme):
+    (tmp_path / "mine.yaml").write_text(own_scheme)
     out = tmp_path / "out.json"
     ran = annotate(
         photos, "-o", out, "--largest", "--draw", tmp_path / "d", scheme=tmp_path / "mine.yaml"

@@ -27,18 +27,9 @@ def test_a_missing_path_is_an_error(annotate, photos):
     assert ran.err == f"Error: {photos / 'gone.jpg'}: no such file or folder\n"
 
 
-TWO_MISTAKES = """
-nmae: mine
-source: made here
-normaliser: plane_box
-points:
-  - {part: jow, t: [0.25, 0.5, 0.75]}
-  - {part: nose_tip}
-"""
-
-
-def test_a_scheme_file_with_two_mistakes_lists_both(annotate, photos, tmp_path):
-    (tmp_path / "mine.yaml").write_text(TWO_MISTAKES)
+def test_a_scheme_file_with_two_mistakes_lists_both(annotate, photos, tmp_path, own_scheme):
+    broken = own_scheme.replace("part: jaw", "part: jow").replace("name: mine", "nmae: mine")
+    (tmp_path / "mine.yaml").write_text(broken)
     ran = annotate(photos, scheme=tmp_path / "mine.yaml")
     assert ran.code == 1
     assert "unknown part 'jow'" in ran.err and "unknown key 'nmae'" in ran.err
