@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -18,7 +19,7 @@ TWO_MISTAKES = (
 def test_list(run_cli):
     plain = run_cli("schemes", "list")
     assert plain.code == 0
-    assert "ibug68  300w" in plain.stdout
+    assert re.search(r"^ibug68 +300w\b", plain.stdout, re.MULTILINE)
     rows = json.loads(run_cli("schemes", "list", "--json").stdout)
     assert {row["name"]: row["points"] for row in rows} == {
         name: len(get_scheme(name)) for name in scheme_names()
