@@ -208,7 +208,8 @@ class MixedSampler(Sampler[list[Draw]]):
         for step in range(self.last_step):
             rng = np.random.default_rng((self.seed, step))
             chosen = rng.choice(len(self.groups), self.batch_size, p=self.share)
-            keep = self.augment.point_subset if rng.random() < self.augment.subset else None
+            few = rng.random() < self.augment.subset
+            keep = self.augment.point_subset if few else self.augment.most_points
             draws = []
             for place, group in enumerate(chosen):
                 rows = self.groups[group]
