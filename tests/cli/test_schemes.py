@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -16,14 +17,24 @@ TWO_MISTAKES = (
 def test_list(run_cli):
     plain = run_cli("schemes", "list")
     assert plain.code == 0
-    assert "ibug68  300w" in plain.stdout
+    assert re.search(r"^ibug68 +300w", plain.stdout, re.MULTILINE)
     rows = json.loads(run_cli("schemes", "list", "--json").stdout)
     assert {row["name"]: row["points"] for row in rows} == {
         "aflw19": 19,
         "aflw21": 21,
+        "aflw_ears": 4,
+        "bioid20": 20,
+        "clm71": 71,
         "cofw29": 29,
+        "dense314": 314,
+        "ibug51": 51,
         "ibug68": 68,
+        "insightface106": 106,
+        "lapa106": 106,
+        "mediapipe468": 468,
         "mtfl5": 5,
+        "muct68": 68,
+        "muct76": 76,
         "scut86": 86,
         "wflw98": 98,
     }
