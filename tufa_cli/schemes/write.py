@@ -52,13 +52,22 @@ def _points(scheme: Scheme, named: bool) -> Iterator[str]:
         elif not load_parts()[part].is_curve:
             entry, names = f"part: {part}", names if named else []
         else:
-            entry = f"part: {part}, t: [{', '.join(f'{t:g}' for t in fractions)}]"
+            entry = f"part: {part}, {_along(fractions)}"
             names = names if named else []
         if names:
             one = place is not None or not load_parts()[part].is_curve
             entry += f", name: {json.dumps(names[0])}" if one else f", names: {json.dumps(names)}"
         last = f"-{indices[-1]}" if len(indices) > 1 else ""
         yield f"  - {{{entry}}}  # {indices[0]}{last}"
+
+
+def _along(fractions: list[float]) -> str:
+    """Where points lie on a curve, in the shortest words that are as good as six decimals."""
+    first, last, count = fractions[0], fractions[-1], len(fractions)
+    step = (last - first) / max(count - 1, 1)
+    if count >= 4 and all(abs(first + i * step - t) < 2e-6 for i, t in enumerate(fractions)):
+        return f"from: {first:g}, to: {last:g}, count: {count}"
+    return f"t: [{', '.join(f'{t:g}' for t in fractions)}]"
 
 
 def _run(scheme: Scheme, index: int) -> tuple[str, int]:
