@@ -31,7 +31,7 @@ FloatArray = NDArray[np.float64]
 #: alone to 2.2 % (wflw98); a similarity in place of the spline is 3.8 % off.
 TIES = ("wflw98", "ibug68")
 #: Clicked points further from every predicted one than this part of the face are not on it.
-_APART = 0.5
+_APART = 0.35
 #: Of the spline; both ties have some places in common, so that some is needed.
 _SMOOTHING = 0.01
 
