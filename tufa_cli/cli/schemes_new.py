@@ -139,17 +139,16 @@ def _draft(
 ) -> tuple[Draft, str]:
     """The points, and a line that says where they come from."""
     from tufa_cli.schemes import get_scheme
-    from tufa_cli.schemes.new import from_parts, from_scheme
+    from tufa_cli.schemes.new import MADE, from_parts, from_scheme
 
-    made = "made with tufa-cli schemes new"
     if parts is not None:
-        return from_parts(parts), f"{made} --parts"
+        return from_parts(parts), f"{MADE} --parts"
     if like is not None:
         like_scheme = get_scheme(like)
         chosen = f" --only {only}" if only is not None else ""
-        return from_scheme(like_scheme, only), f"{made} --like {like_scheme.name}{chosen}"
+        return from_scheme(like_scheme, only), f"{MADE} --like {like_scheme.name}{chosen}"
     assert points_file is not None
-    return _clicked(points_file, plane, *options), f"{made} --from-points"
+    return _clicked(points_file, plane, *options), f"{MADE} --from-points"
 
 
 def _clicked(

@@ -5,8 +5,9 @@ Every way ends in the text of a scheme file that was read back and found sound.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +29,9 @@ FloatArray = NDArray[np.float64]
 #: network are about 2 % of the plane off, and by the plane's own coordinates.
 SNAP_PHOTO, SNAP_PLANE = 0.02, 0.005
 
+#: The source of a scheme that comes from nowhere else.
+MADE = "made with tufa-cli schemes new"
+
 #: What errors are divided by when nobody says: the first of these pairs that a scheme has.
 _NORMALISERS = (
     ("left_eye_outer", "right_eye_outer"),
@@ -48,7 +52,7 @@ class Draft:
     names: tuple[str | None, ...]
     skeleton: tuple[tuple[int, int], ...] | None = None
     flip: tuple[int, ...] | None = None
-    normaliser: tuple[int, int] | None = None
+    normaliser: tuple[int, int] | Literal["plane_box"] | None = None
 
 
 def from_parts(text: str) -> Draft:
@@ -75,14 +79,21 @@ def from_scheme(scheme: Scheme, only: str | None = None) -> Draft:
         raise TufaError(f"{scheme.name} has no point in {only}", f"it has points in {groups}")
     number = {old: new for new, old in enumerate(kept)}
     edges = [(number[a], number[b]) for a, b in scheme.skeleton if a in number and b in number]
-    pair = scheme.normaliser
     return Draft(
         tuple(scheme.meanings[index] for index in kept),
         tuple(scheme.names[index] for index in kept),
         tuple(edges),
         tuple(number.get(scheme.flip[index], -1) for index in kept),
-        (number[pair[0]], number[pair[1]]) if pair and set(pair) <= set(number) else None,
+        _kept_pair(scheme.normaliser, number),
     )
+
+
+def _kept_pair(
+    pair: tuple[int, int] | None, number: Mapping[int, int]
+) -> tuple[int, int] | Literal["plane_box"] | None:
+    if pair is None:
+        return "plane_box"
+    return (number[pair[0]], number[pair[1]]) if set(pair) <= set(number) else None
 
 
 def _chosen(only: str) -> set[str]:
@@ -156,7 +167,7 @@ def make_scheme(
     name: str,
     plane: Plane,
     title: str | None = None,
-    source: str = "",
+    source: str = MADE,
     normaliser: str | None = None,
 ) -> tuple[Scheme, str]:
     """The scheme of a draft and the text of its file, which was read back.
@@ -197,12 +208,11 @@ def _check_name(name: str) -> None:
 
 
 def _normaliser(text: str | None, draft: Draft, names: Sequence[str]) -> tuple[int, int] | None:
-    if text == "plane_box":
-        return None
-    if text is not None:
+    if text is not None and text != "plane_box":
         return _pair(text, names)
-    if draft.normaliser is not None:
-        return draft.normaliser
+    chosen = text or draft.normaliser
+    if chosen is not None:
+        return None if isinstance(chosen, str) else chosen
     index = PlaceIndex(draft.meanings)
     for pair in _NORMALISERS:
         first, second = (index.find(canonical(part)) for part in pair)
