@@ -59,6 +59,11 @@ class FormatName(click.ParamType):
     help="Folder of the photos, where they do not lie as the format has it.",
 )
 @click.option(
+    "--extract",
+    type=click.Path(path_type=Path),
+    help="Folder to write photos to, as PNG, that lie inside SOURCE (cofw).",
+)
+@click.option(
     "--index-base",
     type=click.Choice(["0", "1"]),
     help="Number of the first pixel in SOURCE.  [default: the format's]",
@@ -163,14 +168,14 @@ def _explain(source: Path, as_json: bool) -> dict[str, Any]:
 def _read(
     source: Path, given: dict[str, Any], failures: list[InputError], report: dict[str, Any]
 ) -> list[AnnotatedImage]:
-    from tufa_cli.formats import choose_format, get_format, read
+    from tufa_cli.formats import check_writes, choose_format, get_format, read
 
     def skip(error: InputError) -> None:
         failures.append(error)
         if len(failures) <= MOST_SHOWN:
             click.echo(f"Skipped: {error.message}", err=True)
 
-    get_format(given["target_format"])  # a wrong name should not cost a long read
+    check_writes(get_format(given["target_format"]))  # a wrong name should not cost a long read
     chosen = given["source_format"]
     report["from"] = choose_format(source) if chosen == "auto" else chosen
     images = list(
@@ -182,6 +187,7 @@ def _read(
             index_base=_base(given["index_base"]),
             coco_visibility=given["coco_visibility"],
             negatives=given["negatives"],
+            extract=None if given["dry_run"] else given["extract"],
             on_error=skip if given["on_error"] == "skip" else None,
             on_note=lambda text: click.echo(f"Note: {text}", err=True),
         )

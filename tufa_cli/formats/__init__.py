@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from tufa_cli.annotation import AnnotatedImage
-from tufa_cli.errors import InputError, TufaError, UnknownNameError
+from tufa_cli.errors import InputError, OutputError, TufaError, UnknownNameError
 from tufa_cli.formats._base import (
     MISSING_POLICIES,
     Capabilities,
@@ -41,6 +41,7 @@ __all__ = [
     "Sniff",
     "WriteOptions",
     "WriteReport",
+    "check_writes",
     "choose_format",
     "format_names",
     "get_format",
@@ -146,6 +147,7 @@ def read(
     index_base: int | None = None,
     coco_visibility: Literal["auto", "strict"] = "auto",
     negatives: Literal["error", "keep"] = "error",
+    extract: Path | str | None = None,
     on_error: Callable[[InputError], None] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Iterator[AnnotatedImage]:
@@ -159,6 +161,7 @@ def read(
     index_base: number of the first pixel on disk where it is not the format's own.
     coco_visibility: "auto" reads 1 as visible in files without any 2; "strict" never does.
     negatives: what plain .pts files do with pairs of negative numbers.
+    extract: folder to write photos to, without loss, that lie inside the source itself (cofw).
     on_error: called with each item that cannot be read, which is left out; None raises it.
     on_note: called with remarks on what was left aside.
 
@@ -177,16 +180,26 @@ def read(
         index_base=index_base,
         coco_visibility=coco_visibility,
         negatives=negatives,
+        extract=Path(extract) if extract is not None else None,
         on_error=on_error,
         on_note=on_note,
     )
     chosen = get_format(choose_format(path) if format == "auto" else format)
-    held = chosen.CAPABILITIES.points
-    if known is not None and held not in (None, len(known)):
+    caps = chosen.CAPABILITIES
+    if known is not None and not caps.takes(len(known)):
         raise InputError(
-            path, f"{chosen.NAME} holds {held} points, the scheme {known.name} has {len(known)}"
+            path,
+            f"{chosen.NAME} holds {caps.counts_text} points, "
+            f"the scheme {known.name} has {len(known)}",
         )
     return chosen.read(path, options)
+
+
+def check_writes(chosen: Format) -> None:
+    """Raise OutputError for a format that is read but not written."""
+    reason = chosen.CAPABILITIES.read_only
+    if reason is not None:
+        raise OutputError(f"{chosen.NAME} is read only: {reason}", "write coco, which holds it all")
 
 
 def losses(
@@ -218,6 +231,7 @@ def write(
     are not changed. Raises OutputError.
     """
     chosen = get_format(format)
+    check_writes(chosen)
     options = WriteOptions(overwrite=overwrite, index_base=index_base)
     records = list(images)
     ready, dropped = prepare(records, chosen, missing, options)

@@ -31,13 +31,15 @@ class Capabilities:
     visibility: tells occluded from visible.
     missing: a point may be unlabelled.
     box, several_faces, names (of points), confidence (per point, and the face's score): as named.
+    one_face: a photo has one face at most, and no file beside for a second one.
     empty_images: a photo without a face has a place.
     source: tells a model's points from people's.
-    split: the part of a data set that a photo belongs to.
+    split: the part of a data set that a photo belongs to; a tuple where only some names are held.
     attributes: names of the attributes of a face it holds; None for any.
     image_attributes: whether a photo's own attributes are held.
-    points: the only number of points it takes, or None for any.
+    points: the number of points it takes, several numbers, or None for any.
     index_base: number of the first pixel on disk.
+    read_only: why the format is read but not written; None where it is written.
     """
 
     float: bool = True
@@ -46,15 +48,35 @@ class Capabilities:
     missing: bool = False
     box: bool = False
     several_faces: bool = False
+    one_face: bool = False
     names: bool = False
     confidence: bool = False
     empty_images: bool = False
     source: bool = False
-    split: bool = False
+    split: bool | tuple[str, ...] = False
     attributes: tuple[str, ...] | None = ()
     image_attributes: bool = False
-    points: int | None = None
+    points: int | tuple[int, ...] | None = None
     index_base: int = 0
+    read_only: str | None = None
+
+    @property
+    def counts(self) -> tuple[int, ...] | None:
+        """The numbers of points it takes, or None for any."""
+        return (self.points,) if isinstance(self.points, int) else self.points
+
+    def takes(self, points: int) -> bool:
+        """Whether a face of so many points fits."""
+        return self.counts is None or points in self.counts
+
+    @property
+    def counts_text(self) -> str:
+        """The numbers of points in words: "68 or 76"."""
+        return " or ".join(map(str, self.counts)) if self.counts is not None else "any number of"
+
+    def holds_split(self, split: str) -> bool:
+        """Whether this part of a data set can be said."""
+        return self.split if isinstance(self.split, bool) else split in self.split
 
 
 @dataclass(frozen=True)
@@ -62,6 +84,7 @@ class ReadOptions:
     """How to read; see ``tufa_cli.formats.read`` for each option.
 
     scheme, points: the name the caller gave and its number of points; None where not given.
+    extract: folder to write photos to that lie inside the source itself; None leaves them there.
     on_error: called with an item that cannot be read, which is then left out; None raises it.
     on_note: called with remarks a user should see.
     """
@@ -72,6 +95,7 @@ class ReadOptions:
     index_base: int | None = None
     coco_visibility: Literal["auto", "strict"] = "auto"
     negatives: Literal["error", "keep"] = "error"
+    extract: Path | None = None
     on_error: Callable[[InputError], None] | None = None
     on_note: Callable[[str], None] | None = None
 
@@ -128,7 +152,9 @@ class Format(Protocol):
     caller asked for the format's sentinel. It may not change what it is given.
 
     Optional beside these: ``holds_attribute(name, value, face) -> bool``; ``unholdable(face,
-    options) -> (K,) bool``, labelled points it cannot write; ``remarks(images) -> list[str]``.
+    options) -> (K,) bool``, labelled points it cannot write; ``remarks(images) -> list[str]``;
+    ``renamed(images) -> list[str]``, photos that a reader will find under another path. A format
+    whose ``CAPABILITIES.read_only`` gives a reason is never asked to ``write``.
     """
 
     @property

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Sniff
-from tufa_cli.writing import write_bytes
+from tufa_cli.writing import replacing
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp")
 
 #: A coordinate further out than this is garbage: no photo is ten million pixels wide.
 FAR_PX = 1e7
 
+_DRIVE = re.compile(r"[A-Za-z]:")
 _FACE_SUFFIX = re.compile(r"(.+)_\d+$")
 
 
@@ -114,6 +115,34 @@ def number(token: str) -> float:
     return value
 
 
+def numbers(tokens: Sequence[str]) -> list[float]:
+    """``number`` of each token, quickly where all of them are good."""
+    joined = "".join(tokens)
+    if joined.isascii() and "_" not in joined:
+        try:
+            values = list(map(float, tokens))
+        except ValueError:
+            pass  # which one, and why, is found below
+        else:
+            if all(-FAR_PX <= value <= FAR_PX for value in values):
+                return values
+    return [number(token) for token in tokens]
+
+
+def photo_name(text: str) -> str:
+    """A photo's name as a file gives it, with ``/`` for ``\\``.
+
+    Raises ValueError for one that is empty or leads out of the photos' folder: files come from
+    other people, and a name in them may not reach what lies elsewhere.
+    """
+    name = text.strip().replace("\\", "/").removeprefix("./")
+    if not name or "\0" in name:
+        raise ValueError("the name of the photo is missing" if not name else "not a photo's name")
+    if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):
+        raise ValueError(f"the photo's name '{name[:60]}' leads out of the folder of the photos")
+    return name
+
+
 def is_number(token: str) -> bool:
     """Whether a field is meant as a number (NaN and inf are, though they are refused later)."""
     try:
@@ -129,26 +158,51 @@ def decimals(value: float) -> str:
     return "0.000000" if text == "-0.000000" else text
 
 
-def write_lines(path: Path, lines: Sequence[str], overwrite: bool) -> None:
-    """Write UTF-8 text, LF, newline at the end; raises OutputError."""
+def write_lines(path: Path, lines: Iterable[str], overwrite: bool) -> None:
+    """Write UTF-8 text, LF, newline at the end; raises OutputError.
+
+    The lines may be made while they are written: few of them are held at a time.
+    """
+    pieces = _pieces(path, lines)
+    first = next(pieces, b"")  # made before there is a file: most errors come at the beginning
+    with replacing(path, overwrite) as temporary:
+        temporary.write_bytes(first)
+        for piece in pieces:
+            with temporary.open("ab") as stream:
+                stream.write(piece)
+
+
+def _pieces(path: Path, lines: Iterable[str]) -> Iterator[bytes]:
+    """The lines as bytes, about a million at a time."""
+    held, size = [], 0
     try:
-        data = "".join(f"{line}\n" for line in lines).encode("utf-8")
+        for line in lines:
+            held.append(f"{line}\n".encode())
+            size += len(held[-1])
+            if size > 1_000_000:
+                yield b"".join(held)
+                held, size = [], 0
     except UnicodeEncodeError:
         raise OutputError(f"{path}: a photo's name is not valid Unicode", "rename it") from None
-    write_bytes(path, data, overwrite)
+    yield b"".join(held)
 
 
-def check_name(path: str, where: Path, beside: Sequence[str] = ()) -> str:
+def check_name(path: str, where: Path, beside: Sequence[str] = (), marks: str = "") -> str:
     """A photo's name that a line of text can hold; raises OutputError.
 
     beside: words of the name that stand next to numbers, so they may not look like one.
+    marks: letters that mean something else there.
     """
     one_line = len(path.splitlines()) == 1 and path == path.strip()
-    if not one_line or any(map(is_number, beside)):
+    if not one_line or any(map(is_number, beside)) or any(mark in path for mark in marks):
         raise OutputError(
             f"{where}: the photo name {path!r} does not fit in a line of this format",
             "rename the photo, or write coco",
         )
+    try:
+        photo_name(path)  # what a reader would refuse is not written
+    except ValueError as error:
+        raise OutputError(f"{where}: {error}", "give photo paths relative to one folder") from None
     return path
 
 

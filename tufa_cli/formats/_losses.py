@@ -35,6 +35,10 @@ def losses_in(
         hit = [image.path for image in images if image_check(image)]
         if hit:
             lost.append(f"{what}: {_count(len(hit), 'photo')}, first {hit[0]}")
+    renamed = getattr(chosen, "renamed", None)
+    hit = renamed(images) if renamed is not None else []
+    if hit:
+        lost.append(f"the photo's name or folder: {_count(len(hit), 'photo')}, first {hit[0]}")
     names = sorted({name for _, face in _faces(images) for name in _unheld(face, chosen)})
     if names:
         lost.append(f"attributes of faces: {first(names, 8)}")
@@ -73,8 +77,12 @@ def _image_checks(caps: Capabilities) -> list[tuple[str, Callable[[AnnotatedImag
     checks: list[tuple[str, Callable[[AnnotatedImage], bool]]] = []
     if not caps.empty_images:
         checks.append(("the entry without a face", lambda image: not image.faces))
-    if not caps.split:
-        checks.append(("the split", lambda image: image.split is not None))
+    if caps.split is not True:
+        checks.append(
+            ("the split", lambda i: i.split is not None and not caps.holds_split(i.split))
+        )
+    if caps.one_face:
+        checks.append(("all but the first face", lambda image: len(image.faces) > 1))
     if not caps.image_attributes:
         checks.append(("the photo's attributes", lambda image: bool(image.attributes)))
     return checks
@@ -107,12 +115,12 @@ def prepare(
     ready = []
     faces_hit = points_hit = 0
     for image in images:
-        faces = []
+        faces: list[Face] = []
         for face in image.faces:
-            if caps.points is not None and len(face.points_px) != caps.points:
+            if not caps.takes(len(face.points_px)):
                 raise OutputError(
                     f"{image.path}: a face of {len(face.points_px)} points; "
-                    f"{chosen.NAME} holds {caps.points}",
+                    f"{chosen.NAME} holds {caps.counts_text}",
                     "write coco or pts, which hold any number of points",
                 )
             bad = _unholdable(face, chosen, options)
@@ -125,6 +133,8 @@ def prepare(
                     continue
                 face = _without(face, bad)
             faces.append(face)
+        if caps.one_face:
+            del faces[1:]  # said among the losses
         ready.append(replace(image, faces=tuple(faces)))
     if not faces_hit:
         return ready, []
@@ -167,7 +177,7 @@ def _refusal(
 def remarks_on(images: Sequence[AnnotatedImage], chosen: Format) -> list[str]:
     """What a user should know of a file that was written, beside what was lost."""
     remarks = []
-    if not chosen.CAPABILITIES.several_faces:
+    if not chosen.CAPABILITIES.several_faces and not chosen.CAPABILITIES.one_face:
         several = sum(len(image.faces) > 1 for image in images)
         if several:
             remarks.append(f"{_count(several, 'photo')} with several faces: files NAME_1, NAME_2")

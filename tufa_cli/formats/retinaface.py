@@ -22,6 +22,7 @@ from tufa_cli.formats._files import (
     is_number,
     list_files,
     number,
+    photo_name,
     read_lines,
     sniff_any,
     write_lines,
@@ -83,9 +84,10 @@ def _read_file(file: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
             if text.startswith("#"):
                 if name is not None:
                     yield AnnotatedImage(name, tuple(faces), root=str(root))
-                name, faces = text[1:].strip() or None, []
-                if name is None:
+                name, faces = None, []
+                if not text[1:].strip():
                     raise ValueError("'#' without the name of a photo")
+                name = photo_name(text[1:])
                 if root is None:
                     root = first_root(_roots(file), name)
             elif name is None:

@@ -19,7 +19,7 @@ from tufa_cli.formats._files import (
     decimals,
     head_lines,
     is_number,
-    number,
+    numbers,
     sniff_any,
     write_lines,
 )
@@ -78,24 +78,34 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
             attributes=dict(zip(FLAGS, flags, strict=False)),
         )
 
-    yield from read_rows(source, options, _sniff_file, parse, _roots)
+    yield from read_rows(source, options, _sniff_file, parse, _name, _roots)
 
 
-def _fields(text: str) -> tuple[str, list[float], list[float] | None, list[int]]:
+def _split(text: str) -> tuple[list[str], str]:
+    """The tokens of the numbers, 206 or 196, and the photo's name."""
     tokens = text.split()
     long = len(tokens) > _LONG and is_number(tokens[_COORDINATES])
-    numbers = _LONG if long else _COORDINATES
+    count = _LONG if long else _COORDINATES
     # A name that begins with a number would hide a coordinate too many.
-    if len(tokens) <= numbers or is_number(tokens[numbers]):
+    if len(tokens) <= count or is_number(tokens[count]):
         raise ValueError(
             f"expected 207 fields (196 coordinates, box, flags, photo) or 197, found {len(tokens)}"
         )
     # A photo's name may hold spaces: it is all that follows the numbers.
-    name = text.split(None, numbers)[numbers].strip()
-    points = [number(token) for token in tokens[:_COORDINATES]]
-    if not long:
+    name = tokens[count] if len(tokens) == count + 1 else text.split(None, count)[count].strip()
+    return tokens[:count], name
+
+
+def _name(text: str) -> str:
+    return _split(text)[1]
+
+
+def _fields(text: str) -> tuple[str, list[float], list[float] | None, list[int]]:
+    tokens, name = _split(text)
+    points = numbers(tokens[:_COORDINATES])
+    if len(tokens) == _COORDINATES:
         return name, points, None, []
-    box = [number(token) for token in tokens[_COORDINATES : _COORDINATES + 4]]
+    box = numbers(tokens[_COORDINATES : _COORDINATES + 4])
     flags = [whole(token, "flag") for token in tokens[_COORDINATES + 4 : _LONG]]
     return name, points, box, flags
 
@@ -115,7 +125,11 @@ def remarks(images: Sequence[AnnotatedImage]) -> list[str]:
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One list; six decimals, the box in whole pixels; a missing point is ``-1 -1``."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    lines = []
+    write_lines(target, _lines(images, target, first_pixel), options.overwrite)
+    return [target]
+
+
+def _lines(images: Sequence[AnnotatedImage], target: Path, first_pixel: int) -> Iterator[str]:
     for image in images:
         name = check_name(image.path, target, image.path.split()[:1])
         for face in image.faces:
@@ -131,6 +145,4 @@ def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions)
                 )
                 fields += [str(round(corner)) for corner in corners]
                 fields += [str(whole_value(face.attributes.get(flag)) or 0) for flag in FLAGS]
-            lines.append(" ".join([*fields, name]))
-    write_lines(target, lines, options.overwrite)
-    return [target]
+            yield " ".join([*fields, name])
