@@ -53,9 +53,21 @@ __all__ = [
 
 #: Name of a format -> its module in this package.
 BUILT_IN = {
+    "300vw": "vw300",
+    "300w-lp": "w300lp",
+    "aflw-sqlite": "aflw_sqlite",
+    "aflwinfo": "aflwinfo",
+    "celeba": "celeba",
     "coco": "coco",
+    "cofw": "cofw",
+    "cofw68": "cofw68",
+    "helen": "helen",
+    "hrnet-csv": "hrnet_csv",
+    "jd": "jd",
+    "lapa": "lapa",
     "merl-rav": "merl_rav",
     "mtfl": "mtfl",
+    "muct": "muct",
     "pts": "pts",
     "retinaface": "retinaface",
     "scut": "scut",

@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from tufa_cli.errors import InputError, OutputError
@@ -339,3 +340,23 @@ def list_files(
             yield file
     if not found:
         raise InputError(source, "no file of this format in the folder")
+
+
+def face_files_in(
+    source: Path, suffixes: Sequence[str], sniff_file: Callable[[Path], Sniff], folder: str
+) -> list[Path]:
+    """The files of one face each: all of those in ``folder``, or else those that look right.
+
+    Where the folder's name tells what they are, a damaged one is not passed over. Raises InputError
+    when none looks right.
+    """
+    if not source.is_dir():
+        return source_files(source, suffixes)
+    found = source_files(source, suffixes)
+    if source.absolute().name != folder:
+        found = [path for path in found if folder in path.relative_to(source).parts[:-1]]
+    for path in found:
+        with suppress(InputError):
+            if sniff_file(path).yes:
+                return found
+    return list(list_files(source, suffixes, sniff_file))
