@@ -12,6 +12,9 @@ from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError
 
 MissingPolicy = Literal["error", "drop-face", "sentinel"]
+#: Marks a box that nobody labelled in formats where a face must have one.
+BOX_FROM_POINTS = "points"
+
 MISSING_POLICIES: tuple[MissingPolicy, ...] = ("error", "drop-face", "sentinel")
 
 
@@ -172,24 +175,40 @@ def first(items: Iterable[str], count: int = 3) -> str:
     return ", ".join(items[:count]) + more
 
 
-class Notes:
-    """Remarks of one kind counted while a file is read, and said once at its end."""
+class Tally:
+    """What became of a file's faces while it is read, said once at its end.
 
-    def __init__(self) -> None:
+    other: what is said of faces of another scheme than the one asked for.
+    """
+
+    def __init__(self, other: str = "faces are not of this scheme") -> None:
+        self._other = other
+        self._taken = 0
         self._counts: Counter[str] = Counter()
 
-    def add(self, what: str, count: int = 1) -> None:
-        """``what`` reads on from a number: "boxes belong to no face"."""
+    def took(self, face: Face | None) -> bool:
+        """Count a face that was read, or None for one of another scheme; whether it was one."""
+        if face is None:
+            self._counts[self._other] += 1
+        else:
+            self._taken += 1
+        return face is not None
+
+    def aside(self, what: str, count: int = 1) -> None:
+        """Count what was left aside; ``what`` reads on from a number: "boxes without points"."""
         self._counts[what] += count
 
-    def __getitem__(self, what: str) -> int:
-        return self._counts[what]
-
-    def say(self, where: object, note: Callable[[str], None]) -> None:
-        """Call ``note`` with each kind that occurred: ``where: 3 boxes belong to no face``."""
+    def close(self, path: object, options: ReadOptions) -> None:
+        """Tell it; raises InputError when no face was of the scheme that was asked for."""
+        if self._counts[self._other] and not self._taken and options.scheme is not None:
+            raise InputError(
+                path,
+                f"no face has the {options.points} points of {options.scheme}",
+                hint="name the scheme the file was labelled in",
+            )
         for what, count in self._counts.items():
             if count:
-                note(f"{where}: {count} {what}")
+                options.note(f"{path}: {count} {what}")
 
 
 def states(face: Face) -> list[int]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 import os
+import posixpath
 import re
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
+from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Sniff
-from tufa_cli.writing import write_bytes
+from tufa_cli.writing import replacing_text, write_bytes
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp")
 
@@ -129,6 +135,11 @@ def decimals(value: float) -> str:
     return "0.000000" if text == "-0.000000" else text
 
 
+def shortest(value: float) -> str:
+    """All digits of a number, none too many: "12.5", "3"."""
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+
+
 def write_lines(path: Path, lines: Sequence[str], overwrite: bool) -> None:
     """Write UTF-8 text, LF, newline at the end; raises OutputError."""
     try:
@@ -162,6 +173,67 @@ def inside(target: Path, relative: str) -> Path:
             "give photo paths relative to one folder",
         )
     return target.joinpath(*parts)
+
+
+def photo_name(name: object, what: str = "the photo's name") -> str:
+    """A photo's path as a file gives it, with ``/``; raises ValueError when it cannot be one.
+
+    Neither empty nor leading out of the photos' folder by ``..``.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"{what} is missing")
+    if "\0" in name:
+        raise ValueError(f"{what} holds a zero byte")
+    name = name.replace("\\", "/")
+    if ".." in name.split("/"):
+        raise ValueError(f"{what} {name[:80]!r} leads out of its folder")
+    return name
+
+
+def climb(root: Path, name: str, what: str = "the photo's name") -> tuple[Path, str]:
+    """Root and path of a photo that may lie above ``root``: ``../images/a.jpg`` of a label file.
+
+    The path has no ``..`` left; what there was in front has moved into the root. Raises ValueError
+    for no name at all.
+    """
+    if not isinstance(name, str) or not name.strip() or "\0" in name:
+        photo_name(name, what)
+    parts = posixpath.normpath(name.replace("\\", "/")).split("/")
+    up = next((i for i, part in enumerate(parts) if part != ".."), len(parts))
+    return root.joinpath(*parts[:up]), photo_name("/".join(parts[up:]), what)
+
+
+def photo_size(image: AnnotatedImage) -> tuple[int, int] | None:
+    """Width and height as the record has them, else from the photo, else None."""
+    if image.width is not None and image.height is not None:
+        return image.width, image.height
+    if image.root is None:
+        return None
+    # Pillow takes a moment to load, and only some formats ask for sizes.
+    from tufa_cli.images.reading import read_size
+
+    try:
+        return read_size(Path(image.root, image.path))
+    except (InputError, ValueError):
+        return None
+
+
+@contextmanager
+def headed(path: Path, overwrite: bool) -> Iterator[tuple[TextIO, list[str]]]:
+    """A stream for a text's body, and a list for what goes before it, told at the end.
+
+    For files that begin with a summary of what follows: the body waits in a file beside. Raises
+    OutputError.
+    """
+    head: list[str] = []
+    with (
+        replacing_text(path, overwrite) as stream,
+        tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=path.parent) as body,
+    ):
+        yield body, head
+        body.seek(0)
+        stream.writelines(head)
+        shutil.copyfileobj(body, stream, 1 << 20)
 
 
 class PhotoFinder:

@@ -141,7 +141,7 @@ class Orders:
         """
         if self._given is not None:
             return self._as_given(self._given, told)
-        own = _known(told.scheme or scheme_named(told.label) or "", 0)
+        own = _known(scheme_named(told.scheme or told.label) or "", 0)
         size = told.count if told.declared is None else len(told.declared)
         if self._asked is not None:
             return self._as_asked(self._asked, own, size, told, names)
@@ -149,6 +149,15 @@ class Orders:
             return Order(own.name, len(own), _indices(own.names))
         index, count, _ = self._index(told, names)
         return Order(told.scheme, count, index)
+
+    def of_unnamed(self, told: Told, count: int) -> Order | None:
+        """The order for a face whose points have no names of their own; None as for ``of``."""
+        scheme = scheme_named(told.scheme or told.label, count) or told.scheme
+        if self._asked is not None:
+            if len(self._asked) != count:
+                return None
+            scheme = self._asked.name
+        return Order(scheme, count, _indices([str(index) for index in range(count)]))
 
     def _as_given(self, given: list[str], told: Told) -> Order:
         asked = self._asked

@@ -19,8 +19,15 @@ import numpy as np
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
-from tufa_cli.formats._coco_write import BOX_FROM_POINTS, STRICT, document
+from tufa_cli.formats._base import (
+    BOX_FROM_POINTS,
+    Capabilities,
+    ReadOptions,
+    Sniff,
+    Tally,
+    WriteOptions,
+)
+from tufa_cli.formats._coco_write import STRICT, document
 from tufa_cli.formats._files import first_root, list_files, sniff_any, write_lines
 from tufa_cli.formats._json import (
     json_lacks,
@@ -123,7 +130,8 @@ class _File:
         faces: dict[str, list[Face]] = {}
         known = {_key(row.get("id")) for row in self.data["images"] if isinstance(row, dict)}
         ids: set[str] = set()
-        repeated = other = taken = 0
+        tally = Tally("annotations are not faces of this scheme")
+        repeated = 0
         for number, row in enumerate(self.data["annotations"]):
             where = f"annotations[{number}]"
             try:
@@ -138,25 +146,11 @@ class _File:
                 continue
             repeated += _key(row.get("id")) in ids
             ids.add(_key(row.get("id")))
-            if face is None:
-                other += 1
-                continue
-            taken += 1
-            faces.setdefault(_key(row["image_id"]), []).append(face)
-        self._remark(repeated, other, taken)
+            if tally.took(face) and face is not None:
+                faces.setdefault(_key(row["image_id"]), []).append(face)
+        tally.aside("annotations repeat another's id", repeated)
+        tally.close(self.path, self.options)
         return faces
-
-    def _remark(self, repeated: int, other: int, taken: int) -> None:
-        if repeated:
-            self.options.note(f"{self.path}: {repeated} annotations repeat another's id")
-        if other and not taken and self.options.scheme is not None:
-            raise InputError(
-                self.path,
-                f"no face has the {self.options.points} points of {self.options.scheme}",
-                hint="name the scheme the file was labelled in",
-            )
-        if other:
-            self.options.note(f"{self.path}: {other} annotations are not faces of this scheme")
 
     def _image(self, row: Any, faces: dict[str, list[Face]]) -> AnnotatedImage:
         if not isinstance(row, dict):
