@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -28,7 +28,7 @@ from tufa_cli.formats._base import (
     WriteReport,
 )
 from tufa_cli.formats._files import check_source
-from tufa_cli.formats._losses import losses_in, prepare, remarks_on
+from tufa_cli.formats._losses import Preparation, losses_in, remarks_on
 from tufa_cli.schemes import get_scheme
 
 __all__ = [
@@ -159,7 +159,7 @@ def read(
     index_base: int | None = None,
     coco_visibility: Literal["auto", "strict"] = "auto",
     negatives: Literal["error", "keep"] = "error",
-    extract: Path | str | None = None,
+    settings: Mapping[str, str] | None = None,
     on_error: Callable[[InputError], None] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Iterator[AnnotatedImage]:
@@ -173,7 +173,7 @@ def read(
     index_base: number of the first pixel on disk where it is not the format's own.
     coco_visibility: "auto" reads 1 as visible in files without any 2; "strict" never does.
     negatives: what plain .pts files do with pairs of negative numbers.
-    extract: folder to write photos to, without loss, that lie inside the source itself (cofw).
+    settings: what only the chosen format asks for, by name (its ``SETTINGS``).
     on_error: called with each item that cannot be read, which is left out; None raises it.
     on_note: called with remarks on what was left aside.
 
@@ -192,11 +192,15 @@ def read(
         index_base=index_base,
         coco_visibility=coco_visibility,
         negatives=negatives,
-        extract=Path(extract) if extract is not None else None,
+        settings=dict(settings or {}),
         on_error=on_error,
         on_note=on_note,
     )
     chosen = get_format(choose_format(path) if format == "auto" else format)
+    known_settings = getattr(chosen, "SETTINGS", {})
+    for name in options.settings:
+        if name not in known_settings:
+            raise UnknownNameError(f"setting of {chosen.NAME}", name, known_settings)
     caps = chosen.CAPABILITIES
     if known is not None and not caps.takes(len(known)):
         raise InputError(
@@ -222,7 +226,7 @@ def losses(
     Missing points are among them unless ``missing`` says what ``write`` is to do about those.
     Several faces in a photo are no loss to formats of one file per face: each gets its file.
     """
-    return losses_in(list(images), get_format(format), missing)
+    return losses_in(images, get_format(format), missing)
 
 
 def write(
@@ -240,19 +244,26 @@ def write(
         out) or "sentinel" (the number the format's own users take for "none").
 
     What else the format cannot hold is listed in the report; ask ``losses`` before. The records
-    are not changed. Raises OutputError.
+    are not changed, and with formats that stream they are gone through one by one, so ``images``
+    may be a generator of any length. Raises OutputError.
     """
     chosen = get_format(format)
     check_writes(chosen)
-    options = WriteOptions(overwrite=overwrite, index_base=index_base)
-    records = list(images)
-    ready, dropped = prepare(records, chosen, missing, options)
-    files = chosen.write(ready, Path(path), options)
+    remarks: list[str] = []
+    options = WriteOptions(overwrite=overwrite, index_base=index_base, on_note=remarks.append)
+    plan = Preparation(chosen, missing, options)
+    ready = plan.stream(images)
+    if chosen.CAPABILITIES.streams:
+        files = chosen.write(ready, Path(path), options)
+    else:
+        records = list(ready)
+        files = chosen.write(records, Path(path), options)
+        remarks += remarks_on(records, chosen)
     return WriteReport(
         files=tuple(files),
-        images=len(ready),
-        faces=sum(len(image.faces) for image in ready),
-        dropped=tuple(dropped),
-        lost=tuple(losses_in(records, chosen, missing)),
-        remarks=tuple(remarks_on(ready, chosen)),
+        images=plan.images,
+        faces=plan.faces,
+        dropped=tuple(plan.dropped()),
+        lost=tuple(plan.losses.lines()),
+        remarks=tuple(remarks),
     )

@@ -7,24 +7,16 @@ The two folders lie side by side, once or in each part of the data set:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._base import ReadOptions
-from tufa_cli.formats._files import PhotoFinder, inside
+from tufa_cli.formats._base import ReadOptions, Sniff
+from tufa_cli.formats._files import PhotoFinder, inside, list_files, source_files
 
 SPLITS = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a face's file stands and which photo it belongs to, relative to the photos' root."""
-
-    file: Path
-    photo: str
-    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,32 +35,40 @@ class Layout:
     photo_suffix: str | None
     splits: tuple[str, ...] = ()
 
-    def places(
-        self, source: Path, files: Sequence[Path], root: Path | None
-    ) -> tuple[Path, Iterator[Place]]:
-        """The folder that the photos' paths are relative to, and the place of each file.
+    def records(
+        self,
+        source: Path,
+        files: Sequence[Path],
+        options: ReadOptions,
+        load: Callable[[Path], Face],
+    ) -> Iterator[AnnotatedImage]:
+        """One record per file.
 
-        That folder is the photos' own where there is only one, else the source.
+        Where the two folders lie in the source itself, paths are relative to the photos' folder;
+        where they lie in parts of it, to the source: ``train/images/a.jpg``.
         """
         base = self._base(source)
-        flat = all(not self._parts(file, base)[0] for file in files)
-        if root is None:
-            root = base / self.photos if flat and (base / self.labels).is_dir() else base
-        return root, self._places(files, base, flat, PhotoFinder(root))
-
-    def _places(
-        self, files: Sequence[Path], base: Path, flat: bool, finder: PhotoFinder
-    ) -> Iterator[Place]:
+        own = base / self.photos if (base / self.labels).is_dir() else base
+        # A folder that the caller names stands for whichever of the two.
+        finders = [PhotoFinder(options.root or own), PhotoFinder(options.root or base)]
         for file in files:
+            try:
+                face = load(file)
+            except InputError as error:
+                options.failed(error)
+                continue
             prefix, rest = self._parts(file, base)
-            split = (prefix or (base.name,))[-1]
-            name = PurePosixPath(*prefix, *([] if flat else [self.photos]), *rest).as_posix()
-            stem = name[: -len(self.ending)] if name.lower().endswith(self.ending) else name
-            if self.photo_suffix is None:
-                photo = stem
-            else:
-                photo = finder.find(stem) or f"{stem}{self.photo_suffix}"
-            yield Place(file, photo, split if split in self.splits else None)
+            finder = finders[bool(prefix)]
+            photo = self._photo(PurePosixPath(*prefix, *([self.photos] if prefix else []), *rest))
+            if self.photo_suffix is not None:
+                photo = finder.find(photo) or f"{photo}{self.photo_suffix}"
+            split = (prefix or (base.absolute().name,))[-1]
+            yield AnnotatedImage(
+                photo,
+                (face,),
+                split=split if split in self.splits else None,
+                root=str(finder.root),
+            )
 
     def _base(self, source: Path) -> Path:
         """The folder that holds the two folders, or parts that do."""
@@ -85,55 +85,32 @@ class Layout:
         where = parts.index(self.labels)
         return parts[:where], parts[where + 1 :]
 
-    def records(
-        self,
-        source: Path,
-        files: Sequence[Path],
-        options: ReadOptions,
-        load: Callable[[Path], Face],
-    ) -> Iterator[AnnotatedImage]:
-        """One record per file."""
-        root, places = self.places(source, files, options.root)
-        for place in places:
-            try:
-                face = load(place.file)
-            except InputError as error:
-                options.failed(error)
-                continue
-            yield AnnotatedImage(place.photo, (face,), split=place.split, root=str(root))
+    def _photo(self, file: PurePosixPath) -> str:
+        """A file's path without its own ending."""
+        name = file.as_posix()
+        return name[: -len(self.ending)] if name.lower().endswith(self.ending) else name
 
-    def targets(self, images: Sequence[AnnotatedImage], target: Path) -> list[tuple[Path, Face]]:
-        """Where the face of each photo goes, below ``target``.
+    def target(self, image: AnnotatedImage, folder: Path) -> Path:
+        """Where the face of a photo goes, below ``folder``.
 
-        Raises OutputError when two faces would go to one file, or a photo's path leaves the folder.
+        Raises OutputError when another face has gone there, or the photo's path leaves the folder.
         """
-        found: list[tuple[Path, Face]] = []
-        taken: dict[Path, str] = {}
-        for image in images:
-            prefix, rest = self._split(image)
-            name = PurePosixPath(*prefix, self.labels, *rest).as_posix()
-            inside(target, image.path)
-            path = inside(target, self._stem(name) + self.ending)
-            for face in image.faces:
-                if path in taken:
-                    raise OutputError(
-                        f"{path}: faces of both {taken[path]} and {image.path} would go here",
-                        "convert them to two folders, or to coco",
-                    )
-                taken[path] = image.path
-                found.append((path, face))
-        return found
+        prefix, rest = self._split(image)
+        inside(folder, image.path)
+        name = PurePosixPath(*prefix, self.labels, *rest).as_posix()
+        path = inside(folder, self._stem(name) + self.ending)
+        if path.exists():
+            raise OutputError(
+                f"{image.path}: the face of another photo of this name was written already",
+                "convert them to two folders, or to coco",
+            )
+        return path
 
-    def renamed(self, images: Sequence[AnnotatedImage]) -> list[str]:
-        """Photos that a reader of what was written will look for under another path."""
-        splits = [self._split(image) for image in images]
-        flat = all(not prefix for prefix, _ in splits)
-        changed = []
-        for image, (prefix, rest) in zip(images, splits, strict=True):
-            stem = PurePosixPath(*prefix, *([] if flat else [self.photos]), *rest).as_posix()
-            if image.path != self._stem(stem) + (self.photo_suffix or ""):
-                changed.append(image.path)
-        return changed
+    def renamed(self, image: AnnotatedImage) -> bool:
+        """Whether a reader of what is written will look for the photo under another path."""
+        prefix, rest = self._split(image)
+        found = PurePosixPath(*prefix, *([self.photos] if prefix else []), *rest).as_posix()
+        return image.path != self._stem(found) + (self.photo_suffix or "")
 
     def _stem(self, photo: str) -> str:
         if self.photo_suffix is None:
@@ -156,3 +133,29 @@ class Layout:
             if known == split and self.labels not in parts[:where]:
                 return parts[:where], parts[where + 1 :]
         return (() if split is None else (split,)), parts
+
+
+def face_files_in(
+    source: Path, suffixes: Sequence[str], sniff_file: Callable[[Path], Sniff], folder: str
+) -> list[Path]:
+    """The files of one face each: all of those in ``folder``, or else those that look right.
+
+    Where the folder's name tells what they are, a damaged one is not passed over. Raises InputError
+    when none looks right.
+    """
+    found = source_files(source, suffixes)
+    if not source.is_dir():
+        return found
+    if source.absolute().name != folder:
+        found = [path for path in found if folder in path.relative_to(source).parts[:-1]]
+    for path in found:
+        with suppress(InputError):
+            if sniff_file(path).yes:
+                return found
+    return list(list_files(source, suffixes, sniff_file))
+
+
+def written(folder: Path, staged: Path) -> list[Path]:
+    """Where the files of a staged folder will lie, in a stable order."""
+    found = sorted(path.relative_to(staged) for path in staged.rglob("*") if path.is_file())
+    return [folder / path for path in found]

@@ -8,9 +8,11 @@ Eyes, nose and mouth corners as seen in the photo, left first. ``list_bbox_celeb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +24,16 @@ from tufa_cli.formats._files import (
     check_name,
     first_root,
     head_lines,
+    headed,
     is_number,
     list_files,
     numbers,
     photo_name,
     sniff_any,
-    write_lines,
 )
+from tufa_cli.formats._layout import written
 from tufa_cli.formats._lists import SUFFIXES, Companion, PhotoRows, whole, whole_value
-from tufa_cli.writing import check_writable
+from tufa_cli.writing import filling
 
 T = TypeVar("T")
 
@@ -46,6 +49,7 @@ CAPABILITIES = Capabilities(
     split=SPLITS,
     attributes=("identity",),
     points=5,
+    streams=True,
 )
 POINTS_FILE = "list_landmarks_celeba.txt"
 BOX_FILE = "list_bbox_celeba.txt"
@@ -187,65 +191,74 @@ def holds_attribute(name: str, value: object, face: Face) -> bool:
     return name == "identity" and whole_value(value) is not None
 
 
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """The list in whole pixels, and beside it those of boxes, splits and identities there are.
 
     ``target`` is the list's own name, or a folder for CelebA's names. A missing point is -1, -1.
     """
-    first_pixel = options.base(CAPABILITIES.index_base)
     main = target if target.suffix and not target.is_dir() else target / POINTS_FILE
-    _check(images, main)
-    faces = [(image, face) for image in images for face in image.faces]
-    files: dict[Path, Callable[[], Iterator[str]]] = {main: lambda: _rows(faces, first_pixel)}
-    boxed = [(image, face.box) for image, face in faces if face.box is not None]
-    if boxed:
-        files[main.with_name(BOX_FILE)] = lambda: _box_rows(boxed, first_pixel)
-    parts = [(image.path, image.split) for image, _ in faces if image.split in SPLITS]
-    if parts:
-        rows = [f"{path} {SPLITS.index(split)}" for path, split in parts if split is not None]
-        files[main.with_name(SPLIT_FILE)] = lambda: iter(rows)
-    people = [(image.path, whole_value(face.attributes.get("identity"))) for image, face in faces]
-    known = [f"{path} {person}" for path, person in people if person is not None]
-    if known:
-        files[main.with_name(IDENTITY_FILE)] = lambda: iter(known)
-    for path in files:
-        check_writable(path, options.overwrite)
-    for path, lines in files.items():
-        write_lines(path, lines(), options.overwrite)
-    return list(files)
-
-
-def _check(images: Sequence[AnnotatedImage], target: Path) -> None:
-    """Raise OutputError for names that a line cannot hold, or that come twice."""
-    if target.name in (BOX_FILE, SPLIT_FILE, IDENTITY_FILE):
+    if main.name in (BOX_FILE, SPLIT_FILE, IDENTITY_FILE):
         raise OutputError(
             f"{target}: is the name of another of CelebA's lists", "name it otherwise"
         )
-    if "align" in target.name and any(f.box is not None for i in images for f in i.faces):
-        raise OutputError(
-            f"{target}: lists of aligned photos have no boxes", "leave 'align' out of the name"
-        )
+    first_pixel = options.base(CAPABILITIES.index_base)
     taken: set[str] = set()
-    for image in images:
-        check_name(image.path, target, image.path.split()[-1:])
-        if image.path in taken:
-            raise OutputError(f"{target}: two photos have the name {image.path}", "rename one")
-        taken.add(image.path)
+    with filling(main.parent, options.overwrite) as staged, ExitStack() as stack:
+        lists = _Lists(staged, main.name, first_pixel, stack)
+        for image in images:
+            check_name(image.path, target, image.path.split()[-1:])
+            if image.path in taken:
+                raise OutputError(f"{target}: two photos have the name {image.path}", "rename one")
+            taken.add(image.path)
+            for face in image.faces:
+                lists.add(image, face)
+        lists.close()
+        stack.close()
+        return written(main.parent, staged)
 
 
-def _rows(faces: Sequence[tuple[AnnotatedImage, Face]], first_pixel: int) -> Iterator[str]:
-    yield str(len(faces))
-    yield " ".join(COLUMNS)
-    for image, face in faces:
-        places = np.where(face.labelled[:, None], np.round(face.points_px) + first_pixel, -1)
-        yield " ".join([image.path, *(str(int(value)) for value in places.ravel())])
+class _Lists:
+    """CelebA's lists while they are written; each is made when there is something for it."""
 
+    def __init__(self, folder: Path, name: str, first_pixel: int, stack: ExitStack) -> None:
+        self.folder, self.name, self.stack = folder, name, stack
+        self.first_pixel = first_pixel
+        self.bodies: dict[str, TextIO] = {}
+        self.heads: dict[str, list[str]] = {}
+        self.counts: Counter[str] = Counter()
+        self._body(name)
 
-def _box_rows(
-    boxed: Sequence[tuple[AnnotatedImage, NDArray[np.float64]]], first_pixel: int
-) -> Iterator[str]:
-    yield str(len(boxed))
-    yield " ".join(BOX_COLUMNS)
-    for image, (x, y, w, h) in boxed:
-        values = (x + first_pixel, y + first_pixel, w, h)
-        yield " ".join([image.path, *(str(round(value)) for value in values)])
+    def _body(self, name: str) -> TextIO:
+        if name not in self.bodies:
+            opened = headed(self.folder / name, overwrite=False)
+            self.bodies[name], self.heads[name] = self.stack.enter_context(opened)
+        return self.bodies[name]
+
+    def _row(self, name: str, image: AnnotatedImage, values: Iterable[object]) -> None:
+        self.counts[name] += 1
+        self._body(name).write(" ".join([image.path, *map(str, values)]) + "\n")
+
+    def add(self, image: AnnotatedImage, face: Face) -> None:
+        """The rows of a photo; raises OutputError."""
+        base = self.first_pixel
+        places = np.where(face.labelled[:, None], np.round(face.points_px) + base, -1)
+        self._row(self.name, image, places.ravel().astype(int).tolist())
+        if face.box is not None:
+            if "align" in self.name:
+                raise OutputError(
+                    f"{self.name}: lists of aligned photos have no boxes",
+                    "leave 'align' out of the list's name",
+                )
+            x, y, w, h = np.round(face.box).astype(int).tolist()
+            self._row(BOX_FILE, image, (x + base, y + base, w, h))
+        if image.split in SPLITS:
+            self._row(SPLIT_FILE, image, [SPLITS.index(image.split)])
+        person = whole_value(face.attributes.get("identity"))
+        if person is not None:
+            self._row(IDENTITY_FILE, image, [person])
+
+    def close(self) -> None:
+        """Say in front of the lists how long they are."""
+        for name, columns in ((self.name, COLUMNS), (BOX_FILE, BOX_COLUMNS)):
+            if name in self.heads:
+                self.heads[name] += [f"{self.counts[name]}\n", " ".join(columns) + "\n"]

@@ -1,4 +1,4 @@
-"""COFW ``.mat`` (MATLAB 7.3, which is HDF5): 29 points with hidden ones, the photos inside, 1-based.
+"""COFW ``.mat`` (MATLAB 7.3, which is HDF5): 29 points with hidden ones, photos inside, 1-based.
 
 ``COFW_train_color.mat`` holds ``IsTr`` (the photos), ``phisTr`` (29 x, 29 y, 29 flags, 1 where a
 point is hidden) and ``bboxesTr`` (x, y, w, h); ``COFW_test_color.mat`` the same as ``IsT``,
@@ -6,12 +6,15 @@ point is hidden) and ``bboxesTr`` (x, y, w, h); ``COFW_test_color.mat`` the same
 do not.
 
 The photos have numbers and no names: 000001.png on for the training part and, as MMPose counts,
-001346.png on for the test part. They stay inside unless ``extract`` names a folder for them.
+001346.png on for the test part. They stay inside unless the setting
+``extract`` names a folder for them; what is there already and the same is left as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
-from tufa_cli.errors import InputError, OutputError
+from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
 from tufa_cli.formats._files import FAR_PX, first_root, is_photo, list_files, sniff_any
-from tufa_cli.writing import check_writable, replacing
+from tufa_cli.writing import replacing
 
 NAME = "cofw"
 TITLE = "COFW .mat, 29 points with hidden ones, photos inside, 1-based"
@@ -35,7 +38,9 @@ CAPABILITIES = Capabilities(
     split=("train", "test"),
     points=POINTS,
     index_base=1,
+    streams=True,
 )
+SETTINGS = {"extract": "folder to write the photos to that lie inside, as PNG"}
 SUFFIXES = (".mat",)
 
 #: Photos of COFW's training part, after which the test part's numbers go on.
@@ -87,7 +92,7 @@ def _reason(error: Exception) -> str:
 
 
 def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
-    """One record per row; with ``options.extract`` its photo is written there as PNG.
+    """One record per row; with the setting ``extract`` its photo is written there as PNG.
 
     Otherwise photos are looked for in the folder named as the file, ``images``, and beside it.
     """
@@ -111,6 +116,8 @@ class _Part:
     def __init__(self, path: Path, file: Any, part: str, options: ReadOptions) -> None:
         self.path, self.file, self.options, self.part = path, file, options, part
         self.split, self.start = PARTS[part]
+        extract = options.settings.get("extract")
+        self.extract = None if extract is None else Path(extract)
         self.phis = self._dataset(f"phis{part}", 3 * POINTS)
         self.count = self.phis.shape[1]
         # Damaged sizes would give rows without end: each takes some bytes of the file.
@@ -119,7 +126,7 @@ class _Part:
         self.boxes = self._dataset(f"bboxes{part}", 4, self.count)
         held = f"Is{part}" in file
         self.photos = self._dataset(f"Is{part}", 1, self.count) if held else None
-        if self.photos is None and options.extract is not None:
+        if self.photos is None and self.extract is not None:
             raise InputError(path, f"no photos 'Is{part}' in it to extract")
 
     def _dataset(self, name: str, rows: int, columns: int | None = None) -> Any:
@@ -141,7 +148,7 @@ class _Part:
 
     def records(self) -> Iterator[AnnotatedImage]:
         """Row by row; the photos are never loaded together."""
-        root = self.options.extract or self.options.root
+        root = self.extract or self.options.root
         if root is None:
             folder = self.path.parent
             candidates = [folder / self.path.stem, folder / "images", folder]
@@ -192,92 +199,107 @@ class _Part:
         width, height = cell.shape[-2:]
         if width * height > _MOST_PIXELS or not width * height:
             raise ValueError(f"a photo of {width} x {height} pixels")
-        if self.options.extract is not None:
-            from tufa_cli.images.drawing import write_picture
-
+        if self.extract is not None:
             if cell.is_virtual or cell.external:
                 raise ValueError("the photo lies in another file")
             pixels = np.asarray(cell[()]).T
-            if grey:
-                pixels = np.repeat(pixels[..., None], 3, axis=2)
-            write_picture(self.options.extract / name, pixels)
+            _extract(
+                pixels if not grey else np.repeat(pixels[..., None], 3, 2), self.extract / name
+            )
         return int(height), int(width)
 
 
-def renamed(images: Sequence[AnnotatedImage]) -> list[str]:
+def _extract(pixels: NDArray[np.uint8], path: Path) -> None:
+    """Write a photo as PNG unless it is there already; raises OutputError where another one is."""
+    from tufa_cli.images.drawing import write_picture
+    from tufa_cli.images.reading import read_rgb
+
+    with suppress(InputError):
+        if path.exists() and np.array_equal(read_rgb(path), pixels):
+            return
+    write_picture(path, pixels)
+
+
+def renames() -> Callable[[AnnotatedImage], bool]:
     """Photos whose name is not the one that their place in the file gives them."""
-    counts = dict.fromkeys(PARTS, 0)
-    changed = []
-    for image in images:
-        if image.faces:
-            part = _part_of(image)
-            counts[part] += 1
-            if image.path != photo_of(PARTS[part][1] + counts[part]):
-                changed.append(image.path)
-    return changed
+    counts: Counter[str] = Counter()
+
+    def check(image: AnnotatedImage) -> bool:
+        part = _part_of(image)
+        counts[part] += bool(image.faces)
+        return image.path != photo_of(PARTS[part][1] + counts[part])
+
+    return check
 
 
 def _part_of(image: AnnotatedImage) -> str:
     return "T" if image.split == "test" else "Tr"
 
 
-def _photo_path(image: AnnotatedImage) -> Path | None:
-    path = Path(image.root or "", image.path)
-    return path if is_photo(path) else None
-
-
-def remarks(images: Sequence[AnnotatedImage]) -> list[str]:
-    """A row has a box and a photo, and is in one of two parts."""
-    found = []
-    boxes = sum(face.box is None for image in images for face in image.faces)
-    if boxes:
-        found.append(f"{boxes} faces without a box got the box of their points")
-    unplaced = sum(image.split is None for image in images)
-    if unplaced:
-        found.append(f"{unplaced} photos without a split are in the training part")
-    absent = sum(_photo_path(image) is None for image in images)
-    if absent:
-        found.append(f"{absent} photos were not found: their cells are empty")
-    return found
-
-
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One file with the photos that are found inside; a missing point is -1, -1."""
     import h5py
 
-    if target.is_dir():
-        raise OutputError(f"{target}: is a folder", "give the name of a .mat file")
-    check_writable(target, options.overwrite)
     first_pixel = options.base(CAPABILITIES.index_base)
+    made: Counter[str] = Counter()
     with replacing(target, options.overwrite) as temporary:
         with h5py.File(temporary, "w", userblock_size=_USER_BLOCK) as file:
-            for part in PARTS:
-                rows = [image for image in images if image.faces and _part_of(image) == part]
-                if rows:
-                    _write_part(file, part, rows, first_pixel)
+            parts: dict[str, _Written] = {}
+            for image in images:
+                for face in image.faces:
+                    part = _part_of(image)
+                    if part not in parts:
+                        parts[part] = _Written(file, part)
+                    parts[part].add(image, face, first_pixel, made)
+            for written in parts.values():
+                written.flush()
         text = b"MATLAB 7.3 MAT-file, written by tufa-cli HDF5 schema 1.00 ."
         with temporary.open("r+b") as stream:
             stream.write(text.ljust(116) + bytes(8) + b"\x00\x02IM")
+    options.tell(made)
     return [target]
 
 
-def _write_part(file: Any, part: str, images: Sequence[AnnotatedImage], first_pixel: int) -> None:
-    import h5py
+class _Written:
+    """The training or the test part of a file while it is written: a block of rows at a time."""
 
-    count = len(images)
-    phis = file.create_dataset(f"phis{part}", (3 * POINTS, count), dtype="f8")
-    boxes = file.create_dataset(f"bboxes{part}", (4, count), dtype="f8")
-    cells = file.create_dataset(f"Is{part}", (1, count), dtype=h5py.ref_dtype)
-    for dataset, kind in ((phis, "double"), (boxes, "double"), (cells, "cell")):
-        dataset.attrs["MATLAB_class"] = np.bytes_(kind)
-    pictures = file.require_group("#refs#")
-    for first in range(0, count, _ROWS):
-        block = images[first : first + _ROWS]
-        rows = [_row(image.faces[0], first_pixel) for image in block]
-        phis[:, first : first + len(block)] = np.array([phi for phi, _ in rows]).T
-        boxes[:, first : first + len(block)] = np.array([box for _, box in rows]).T
-        for row, image in enumerate(block, start=first):
-            cells[0, row] = _cell(pictures, f"{part}{row + 1}", image).ref
+    def __init__(self, file: Any, part: str) -> None:
+        import h5py
+
+        def table(name: str, sides: int, dtype: Any, kind: str) -> Any:
+            made = file.create_dataset(
+                name, (sides, 0), dtype=dtype, maxshape=(sides, None), chunks=(sides, _ROWS)
+            )
+            made.attrs["MATLAB_class"] = np.bytes_(kind)
+            return made
+
+        self.part, self.count = part, 0
+        self.phis = table(f"phis{part}", 3 * POINTS, "f8", "double")
+        self.boxes = table(f"bboxes{part}", 4, "f8", "double")
+        self.cells = table(f"Is{part}", 1, h5py.ref_dtype, "cell")
+        self.pictures = file.require_group("#refs#")
+        self.rows: list[tuple[NDArray[np.float64], NDArray[np.float64], Any]] = []
+
+    def add(self, image: AnnotatedImage, face: Face, first_pixel: int, made: Counter[str]) -> None:
+        """One more row."""
+        made["faces without a box got the box of their points"] += face.box is None
+        made["photos without a split are in the training part"] += image.split is None
+        cell = _cell(self.pictures, f"{self.part}{self.count + len(self.rows) + 1}", image)
+        made["photos were not found: their cells are empty"] += "MATLAB_empty" in cell.attrs
+        self.rows.append((*_row(face, first_pixel), cell.ref))
+        if len(self.rows) == _ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Put the rows into the file."""
+        start, self.count = self.count, self.count + len(self.rows)
+        for column, table in enumerate((self.phis, self.boxes, self.cells)):
+            table.resize(self.count, axis=1)
+            if column < 2 and self.rows:
+                table[:, start:] = np.array([row[column] for row in self.rows]).T
+        for place, (_, _, cell) in enumerate(self.rows, start=start):
+            self.cells[0, place] = cell
+        self.rows = []
 
 
 def _row(face: Face, first_pixel: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -292,8 +314,8 @@ def _cell(pictures: Any, name: str, image: AnnotatedImage) -> Any:
     """The photo as MATLAB keeps it, or an empty cell where it is not found."""
     from tufa_cli.images.reading import read_rgb
 
-    path = _photo_path(image)
-    if path is None:
+    path = Path(image.root or "", image.path)
+    if not is_photo(path):
         cell = pictures.create_dataset(name, data=np.zeros(2, dtype=np.uint64))
         cell.attrs["MATLAB_empty"] = np.uint8(1)
     else:

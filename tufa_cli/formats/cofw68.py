@@ -9,7 +9,7 @@ count from 1 as COFW's do is taken for granted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +19,23 @@ from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
 from tufa_cli.formats._files import first_root, sniff_any, source_files
+from tufa_cli.formats._layout import written
 from tufa_cli.formats._mat5 import FloatArray, mat_bytes, matrix, read_mat
 from tufa_cli.formats.cofw import TRAINING_PHOTOS, photo_of
-from tufa_cli.writing import check_writable, write_bytes
+from tufa_cli.writing import filling, write_bytes
 
 NAME = "cofw68"
 TITLE = "COFW-68 .mat, 68 points on COFW's test photos, 1-based"
 SCHEME = "ibug68"
 POINTS = 68
 CAPABILITIES = Capabilities(
-    visibility=True, float_box=False, box=True, one_face=True, points=POINTS, index_base=1
+    visibility=True,
+    float_box=False,
+    box=True,
+    one_face=True,
+    points=POINTS,
+    index_base=1,
+    streams=True,
 )
 SUFFIXES = (".mat",)
 FOLDER = "test_annotations"
@@ -103,47 +110,42 @@ def _face(path: Path, options: ReadOptions, box: FloatArray | None) -> Face:
     )
 
 
-def _numbers(images: Sequence[AnnotatedImage]) -> list[int]:
-    """K of each photo: by its name where all are named as ``cofw`` does, else in their order."""
-    found = [_PHOTO.fullmatch(image.path) for image in images]
-    numbers = [int(m[1]) - TRAINING_PHOTOS for m in found if m]
-    if len(numbers) == len(images) == len(set(numbers)) and all(1 <= n < 10**6 for n in numbers):
-        return numbers
-    return list(range(1, len(images) + 1))
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+    """``test_annotations/K_points.mat`` and the boxes, for COFW's test photos; missing is -1, -1.
 
-
-def renamed(images: Sequence[AnnotatedImage]) -> list[str]:
-    """Photos that are not named as ``cofw`` does: only a number is written."""
-    photos = [photo_of(TRAINING_PHOTOS + number) for number in _numbers(images)]
-    return [image.path for image, name in zip(images, photos, strict=True) if image.path != name]
-
-
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
-    """``test_annotations/K_points.mat`` and the boxes below ``target``; missing is -1, -1."""
-    if target.suffix.lower() == ".mat" and not target.is_dir():
-        raise OutputError(f"{target}: {NAME} is a folder of files", "give a folder")
+    Raises OutputError for photos that are not named ``001346.png`` and so on.
+    """
     first_pixel = options.base(CAPABILITIES.index_base)
-    faces = {n: i.faces[0] for n, i in zip(_numbers(images), images, strict=True) if i.faces}
-    places = [(target / FOLDER / f"{number}_points.mat", face) for number, face in faces.items()]
-    boxes = _box_rows(faces, first_pixel)
-    paths = [path for path, _ in places] + ([target / BOXES] if boxes is not None else [])
-    for path in paths:
-        check_writable(path, options.overwrite)
-    for path, face in places:
-        rows = np.where(face.labelled[:, None], face.points_px + first_pixel, -1.0)
-        hidden = np.array([[state == OCCLUDED for state in states(face)]], dtype=np.uint8)
-        write_bytes(path, mat_bytes({"Points": rows, "Occ": hidden}), options.overwrite)
-    if boxes is not None:
-        write_bytes(target / BOXES, mat_bytes({"bboxes": boxes}), options.overwrite)
-    return paths
+    boxes: dict[int, NDArray[np.float64]] = {}
+    with filling(target, options.overwrite) as staged:
+        for image in images:
+            number = _number(image)
+            path = staged / FOLDER / f"{number}_points.mat"
+            if path.exists():
+                raise OutputError(f"{image.path}: two photos have this name", "rename one of them")
+            for face in image.faces:
+                rows = np.where(face.labelled[:, None], face.points_px + first_pixel, -1.0)
+                hidden = np.array([[state == OCCLUDED for state in states(face)]], dtype=np.uint8)
+                write_bytes(path, mat_bytes({"Points": rows, "Occ": hidden}))
+                if face.box is not None:
+                    boxes[number] = np.round(face.box)
+                    boxes[number][:2] += first_pixel
+        if boxes:
+            table = np.zeros((max(boxes), 4))
+            table[np.array(list(boxes)) - 1] = np.array(list(boxes.values()))
+            small = np.abs(table).max() < 2**15
+            kind = np.int16 if small else np.int32
+            write_bytes(staged / BOXES, mat_bytes({"bboxes": table.astype(kind)}))
+        return written(target, staged)
 
 
-def _box_rows(faces: dict[int, Face], first_pixel: int) -> NDArray[np.integer] | None:
-    """(max K, 4) in whole pixels, zeros for faces without a box; None when there is none."""
-    if all(face.box is None for face in faces.values()):
-        return None
-    rows = np.zeros((max(faces), 4))
-    for number, face in faces.items():
-        if face.box is not None:
-            rows[number - 1] = np.round(face.box) + (first_pixel, first_pixel, 0, 0)
-    return rows.astype(np.int16 if np.abs(rows).max() < 2**15 else np.int32)
+def _number(image: AnnotatedImage) -> int:
+    """K of a photo; raises OutputError."""
+    found = _PHOTO.fullmatch(image.path)
+    number = int(found[1]) - TRAINING_PHOTOS if found else 0
+    if not 1 <= number < 10**6:
+        raise OutputError(
+            f"{image.path}: no test photo of COFW; {NAME} holds {photo_of(TRAINING_PHOTOS + 1)} on",
+            "write pts or coco, which take any photo",
+        )
+    return number

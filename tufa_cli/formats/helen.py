@@ -7,7 +7,7 @@ the authors count pixels from 0 is not written down: that is taken for granted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from tufa_cli.annotation import AnnotatedImage, Face
@@ -16,7 +16,6 @@ from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOption
 from tufa_cli.formats._files import (
     PhotoFinder,
     check_name,
-    face_files_in,
     first_root,
     head_lines,
     is_number,
@@ -25,15 +24,16 @@ from tufa_cli.formats._files import (
     sniff_any,
     write_lines,
 )
+from tufa_cli.formats._layout import face_files_in, written
 from tufa_cli.formats._points import point_lines, read_points
-from tufa_cli.writing import check_writable
+from tufa_cli.writing import filling
 
 NAME = "helen"
 TITLE = "HELEN, 194 points, a .txt per face, 0-based"
 SCHEME = "helen194"
 POINTS = 194
 LISTS = {"train": "trainnames.txt", "test": "testnames.txt"}
-CAPABILITIES = Capabilities(several_faces=True, split=tuple(LISTS), points=POINTS)
+CAPABILITIES = Capabilities(several_faces=True, split=tuple(LISTS), points=POINTS, streams=True)
 SUFFIXES = (".txt",)
 FOLDER = "annotation"
 
@@ -112,54 +112,35 @@ def _splits(base: Path) -> dict[str, str]:
     return found
 
 
-def renamed(images: Sequence[AnnotatedImage]) -> list[str]:
+def renames() -> Callable[[AnnotatedImage], bool]:
     """Photos with another ending than .jpg: only the stem is written."""
-    return [image.path for image in images if PurePosixPath(image.path).suffix != ".jpg"]
+    return lambda image: PurePosixPath(image.path).suffix != ".jpg"
 
 
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
-    """Files from ``annotation/1.txt`` on and the lists of splits; a missing point is -1, -1.
-
-    ``target`` ending in .txt is the file of the one face there is.
-    """
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+    """Files from ``annotation/1.txt`` on and the lists of splits; a missing point is -1, -1."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    stems = _stems(images, target)
-    faces = [
-        (stem, face) for stem, image in zip(stems, images, strict=True) for face in image.faces
-    ]
-    splits = {
-        target / name: [stem for stem, i in zip(stems, images, strict=True) if i.split == split]
-        for split, name in LISTS.items()
-    }
-    lists = {path: names for path, names in splits.items() if names}
-    places = [target / FOLDER / f"{k}.txt" for k in range(1, len(faces) + 1)]
-    if target.suffix.lower() == ".txt" and not target.is_dir():
-        if len(faces) != 1 or lists:
-            raise OutputError(
-                f"{target}: only one face, without a split, fits in one .txt file",
-                "give a folder for one file per face",
-            )
-        places = [target]
-    for path in [*places, *lists]:
-        check_writable(path, options.overwrite)
-    for path, (stem, face) in zip(places, faces, strict=True):
-        write_lines(path, [stem, *point_lines(face, first_pixel, " , ")], options.overwrite)
-    for path, names in lists.items():
-        write_lines(path, names, options.overwrite)
-    return [*places, *lists]
-
-
-def _stems(images: Sequence[AnnotatedImage], target: Path) -> list[str]:
-    """The photos' paths without their endings; raises OutputError when two are the same."""
-    found: dict[str, str] = {}
-    for image in images:
-        suffix = PurePosixPath(image.path).suffix
-        stem = check_name(image.path[: len(image.path) - len(suffix)], target, marks=",")
-        if stem in found:
-            raise OutputError(
-                f"{target}: {found[stem]} and {image.path} have the same stem, and only that is "
-                "written",
-                "rename one of them, or write coco",
-            )
-        found[stem] = image.path
-    return list(found)
+    names: dict[str, list[str]] = {split: [] for split in LISTS}
+    stems: set[str] = set()
+    count = 0
+    with filling(target, options.overwrite) as staged:
+        for image in images:
+            suffix = PurePosixPath(image.path).suffix
+            stem = check_name(image.path[: len(image.path) - len(suffix)], target, marks=",")
+            if stem in stems:
+                raise OutputError(
+                    f"{target}: {image.path} and another photo have the same stem, and only that "
+                    "is written",
+                    "rename one of them, or write coco",
+                )
+            stems.add(stem)
+            if image.split in names and image.faces:
+                names[image.split].append(stem)
+            for face in image.faces:
+                count += 1
+                lines = [stem, *point_lines(face, first_pixel, " , ")]
+                write_lines(staged / FOLDER / f"{count}.txt", lines, overwrite=False)
+        for split, lines in names.items():
+            if lines:
+                write_lines(staged / LISTS[split], lines, overwrite=False)
+        return written(target, staged)

@@ -11,7 +11,8 @@ Tables named ``*_68pts.csv`` hold 68 points that were made from WFLW's, and keep
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ TITLE = "HRNet/MMPose csv, one face a line, centre and scale"
 LEADING = ("image_name", "scale", "center_w", "center_h")
 LEADING_AFLW = ("image_name", "scale", "box_size", "center_w", "center_h")
 ATTRIBUTES = ("scale", "box_size", "center")
-CAPABILITIES = Capabilities(several_faces=True, attributes=ATTRIBUTES)
+CAPABILITIES = Capabilities(several_faces=True, attributes=ATTRIBUTES, streams=True)
 
 #: The data sets that these tables were made of, by their number of points.
 SCHEMES = {68: "ibug68", 98: "wflw98", 19: "aflw19"}
@@ -127,10 +128,12 @@ class _Row:
 
 
 def holds_attribute(name: str, value: object, face: Face) -> bool:
-    """Numbers: one for scale and box_size, two for the centre."""
+    """Numbers: one for scale, two for the centre; box_size only with AFLW's 19 points."""
     if name == "center":
         return isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_real, value))
-    return name in ATTRIBUTES and _is_real(value) and (name != "scale" or value >= 0)  # type: ignore[operator]
+    if name == "scale":
+        return _is_real(value) and value >= 0  # type: ignore[operator]
+    return name == "box_size" and len(face.points_px) == _AFLW and _is_real(value)
 
 
 def _is_real(value: object) -> bool:
@@ -141,47 +144,43 @@ def _is_real(value: object) -> bool:
     )
 
 
-def remarks(images: Sequence[AnnotatedImage]) -> list[str]:
-    """A row must have centre and scale."""
-    faces = [face for image in images for face in image.faces]
-    made = sum(not {"center", "scale"} <= face.attributes.keys() for face in faces)
-    return [f"{made} faces got centre and scale from their points"] if made else []
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+    """One table; six decimals; a missing point is -1, -1; ``box_size`` with 19 points, as AFLW's.
 
-
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
-    """One table; six decimals; a missing point is -1, -1; ``box_size`` where a face has one."""
-    faces = [face for image in images for face in image.faces]
-    counts = sorted({len(face.points_px) for face in faces})
-    if len(counts) > 1:
-        raise OutputError(
-            f"{target}: faces of {' and '.join(map(str, counts))} points in one table",
-            "write one file for each scheme, or coco",
-        )
-    count = counts[0] if counts else 0
-    aflw = count == _AFLW or any("box_size" in face.attributes for face in faces)
-    leading = LEADING_AFLW if aflw else LEADING
-    first_pixel = options.base(first_pixel_of(target, count))
-    lines = _lines(images, target, leading, count, first_pixel)
-    write_lines(target, lines, options.overwrite)
+    Centre and scale are the face's own or those of its points.
+    """
+    made: Counter[str] = Counter()
+    write_lines(target, _lines(images, target, options, made), options.overwrite)
+    options.tell(made)
     return [target]
 
 
 def _lines(
-    images: Sequence[AnnotatedImage],
-    target: Path,
-    leading: tuple[str, ...],
-    count: int,
-    first_pixel: int,
+    images: Iterable[AnnotatedImage], target: Path, options: WriteOptions, made: Counter[str]
 ) -> Iterator[str]:
-    yield ",".join(_columns(count, leading))
+    count = first_pixel = 0
+    leading: tuple[str, ...] = LEADING
     for image in images:
         name = check_name(image.path, target)
         for face in image.faces:
-            places = face.points_px + first_pixel
+            if not count:
+                count = len(face.points_px)
+                leading = LEADING_AFLW if count == _AFLW else LEADING
+                first_pixel = options.base(first_pixel_of(target, count))
+                yield ",".join(_columns(count, leading))
+            if len(face.points_px) != count:
+                raise OutputError(
+                    f"{target}: faces of {count} and of {len(face.points_px)} points in one table",
+                    "write one file for each scheme, or coco",
+                )
+            lacking = not {"center", "scale"} <= face.attributes.keys()
+            made["faces got centre and scale from their points"] += lacking
             head = _head(face, first_pixel)
-            places = np.where(face.labelled[:, None], places, -1.0)
+            places = np.where(face.labelled[:, None], face.points_px + first_pixel, -1.0)
             cells = [decimals(head[column]) for column in leading[1:]]
             yield line_of([name, *cells, *map(decimals, places.ravel().tolist())])
+    if not count:
+        yield ",".join(_columns(0, LEADING))
 
 
 def _head(face: Face, first_pixel: int) -> dict[str, float]:

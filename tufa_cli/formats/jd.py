@@ -7,7 +7,7 @@ taken for granted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +19,20 @@ from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOption
 from tufa_cli.formats._files import (
     PHOTO_SUFFIXES,
     decimals,
-    face_files_in,
     number,
     read_lines,
     sniff_any,
     write_lines,
 )
-from tufa_cli.formats._layout import Layout
+from tufa_cli.formats._layout import Layout, face_files_in, written
 from tufa_cli.formats._points import MOST_BYTES, point_lines, read_counted, sniff_counted
-from tufa_cli.writing import check_writable
+from tufa_cli.writing import filling
 
 NAME = "jd"
 TITLE = "JD-landmark, 106 points, a .jpg.txt per photo, 0-based"
 SCHEME = "jd106"
 POINTS = 106
-CAPABILITIES = Capabilities(box=True, one_face=True, points=POINTS)
+CAPABILITIES = Capabilities(box=True, one_face=True, points=POINTS, streams=True)
 LAYOUT = Layout("landmark", "picture", ".txt", None)
 SUFFIXES = (".txt",)
 _BOXES = ("rect", "bbox")
@@ -96,23 +95,23 @@ def _box(landmarks: Path, first_pixel: int) -> NDArray[np.float64] | None:
     return np.array([left - first_pixel, top - first_pixel, right - left, bottom - top])
 
 
-def renamed(images: Sequence[AnnotatedImage]) -> list[str]:
+def renames() -> Callable[[AnnotatedImage], bool]:
     """Photos that a reader will look for elsewhere: they belong in ``picture``."""
-    return LAYOUT.renamed(images)
+    return LAYOUT.renamed
 
 
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """Files in ``landmark``, and in ``rect`` for faces with a box; a missing point is ``-1 -1``."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    places = LAYOUT.targets(images, target)
-    boxes = [(_box_files(path)[0], face) for path, face in places if face.box is not None]
-    for path, _ in [*places, *boxes]:
-        check_writable(path, options.overwrite)
-    for path, face in places:
-        write_lines(path, [str(POINTS), *point_lines(face, first_pixel)], options.overwrite)
-    for path, face in boxes:
-        write_lines(path, [_corners(face, first_pixel)], options.overwrite)
-    return [path for path, _ in [*places, *boxes]]
+    with filling(target, options.overwrite) as staged:
+        for image in images:
+            for face in image.faces:
+                path = LAYOUT.target(image, staged)
+                lines = [str(POINTS), *point_lines(face, first_pixel)]
+                write_lines(path, lines, overwrite=False)
+                if face.box is not None:
+                    write_lines(_box_files(path)[0], [_corners(face, first_pixel)], overwrite=False)
+        return written(target, staged)
 
 
 def _corners(face: Face, first_pixel: int) -> str:

@@ -7,22 +7,22 @@ The first line is the number of points. The two folders lie in ``train``, ``val`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
-from tufa_cli.formats._files import face_files_in, sniff_any, write_lines
-from tufa_cli.formats._layout import SPLITS, Layout
+from tufa_cli.formats._files import sniff_any, write_lines
+from tufa_cli.formats._layout import SPLITS, Layout, face_files_in, written
 from tufa_cli.formats._points import point_lines, read_counted, sniff_counted
 from tufa_cli.formats.jd import is_jd_name
-from tufa_cli.writing import check_writable
+from tufa_cli.writing import filling
 
 NAME = "lapa"
 TITLE = "LaPa, 106 points, a .txt per photo, 0-based"
 SCHEME = "lapa106"
 POINTS = 106
-CAPABILITIES = Capabilities(one_face=True, split=SPLITS, points=POINTS)
+CAPABILITIES = Capabilities(one_face=True, split=SPLITS, points=POINTS, streams=True)
 LAYOUT = Layout("landmarks", "images", ".txt", ".jpg", SPLITS)
 SUFFIXES = (".txt",)
 
@@ -50,17 +50,17 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     yield from LAYOUT.records(source, files, options, load)
 
 
-def renamed(images: Sequence[AnnotatedImage]) -> list[str]:
+def renames() -> Callable[[AnnotatedImage], bool]:
     """Photos that a reader will look for elsewhere: they belong in ``images`` of their split."""
-    return LAYOUT.renamed(images)
+    return LAYOUT.renamed
 
 
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """A file per photo, in ``landmarks`` below its split; a missing point is ``-1 -1``."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    places = LAYOUT.targets(images, target)
-    for path, _ in places:
-        check_writable(path, options.overwrite)
-    for path, face in places:
-        write_lines(path, [str(POINTS), *point_lines(face, first_pixel)], options.overwrite)
-    return [path for path, _ in places]
+    with filling(target, options.overwrite) as staged:
+        for image in images:
+            for face in image.faces:
+                lines = [str(POINTS), *point_lines(face, first_pixel)]
+                write_lines(LAYOUT.target(image, staged), lines, overwrite=False)
+        return written(target, staged)

@@ -12,7 +12,7 @@ many negative ones.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -40,7 +40,9 @@ from tufa_cli.formats._text import text_lines
 NAME = "muct"
 TITLE = "MUCT csv, 76 or 68 points, 0-based"
 SCHEMES = {76: "muct76", 68: "muct68"}
-CAPABILITIES = Capabilities(missing=True, one_face=True, attributes=("tag",), points=(76, 68))
+CAPABILITIES = Capabilities(
+    missing=True, one_face=True, attributes=("tag",), points=(76, 68), streams=True
+)
 
 #: Half the size of MUCT's photos, where the origin of ``muct76.csv`` lies.
 _CENTRE = (240.0, 320.0)
@@ -154,9 +156,9 @@ def holds_attribute(name: str, value: object, face: Face) -> bool:
     return name == "tag" and tag is not None and 0 < tag < 16**15
 
 
-def renamed(images: Sequence[AnnotatedImage]) -> list[str]:
+def renames() -> Callable[[AnnotatedImage], bool]:
     """Photos with another ending than .jpg, which is not written."""
-    return [image.path for image in images if PurePosixPath(image.path).suffix != ".jpg"]
+    return lambda image: PurePosixPath(image.path).suffix != ".jpg"
 
 
 def unholdable(face: Face, options: WriteOptions) -> NDArray[np.bool_]:
@@ -165,21 +167,15 @@ def unholdable(face: Face, options: WriteOptions) -> NDArray[np.bool_]:
     return np.asarray(face.labelled & (np.abs(rows) <= 5e-7).all(axis=1))
 
 
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One table of ``muct76-opencv.csv``'s kind; up to six decimals; a missing point is 0,0."""
-    counts = {len(face.points_px) for image in images for face in image.faces}
-    if len(counts) > 1:
-        raise OutputError(f"{target}: faces of 68 and of 76 points", "write two files, or coco")
     first_pixel = options.base(CAPABILITIES.index_base)
-    lines = _lines(images, target, first_pixel, *counts)
-    write_lines(target, lines, options.overwrite)
+    write_lines(target, _lines(images, target, first_pixel), options.overwrite)
     return [target]
 
 
-def _lines(
-    images: Sequence[AnnotatedImage], target: Path, first_pixel: int, count: int = 76
-) -> Iterator[str]:
-    yield ",".join(_header(count))
+def _lines(images: Iterable[AnnotatedImage], target: Path, first_pixel: int) -> Iterator[str]:
+    count = 0
     taken: set[str] = set()
     for image in images:
         suffix = PurePosixPath(image.path).suffix
@@ -193,10 +189,19 @@ def _lines(
             raise OutputError(f"{target}: two photos have the name '{name}'", "rename one of them")
         taken.add(name)
         for face in image.faces:
+            if not count:
+                count = len(face.points_px)
+                yield ",".join(_header(count))
+            if len(face.points_px) != count:
+                raise OutputError(
+                    f"{target}: faces of 68 and of 76 points", "write two files, or coco"
+                )
             places = np.where(face.labelled[:, None], face.points_px + first_pixel, 0.0)
             tag = whole_value(face.attributes.get("tag")) or 0
             cells = [_short(value) for value in places.ravel().tolist()]
             yield line_of([name, f"{tag if tag > 0 else 0:x}", *cells])
+    if not count:
+        yield ",".join(_header(76))
 
 
 def _short(value: float) -> str:

@@ -8,22 +8,22 @@ annotated, also where a video shows several. The text is iBUG's, with mixed line
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, first
 from tufa_cli.formats._files import source_files, write_lines
-from tufa_cli.formats._layout import Layout
+from tufa_cli.formats._layout import Layout, written
 from tufa_cli.formats._pts import FRAMES, SUFFIXES, face_lines, parse_pts, video_frames
-from tufa_cli.writing import check_writable
+from tufa_cli.writing import filling
 
 NAME = "300vw"
 TITLE = "300VW, a .pts per video frame, 68 points, 1-based"
 SCHEME = "ibug68"
 POINTS = 68
-CAPABILITIES = Capabilities(one_face=True, points=POINTS, index_base=1)
+CAPABILITIES = Capabilities(one_face=True, points=POINTS, index_base=1, streams=True)
 LAYOUT = Layout(FRAMES, "imgs", ".pts", ".png")
 _PHOTO = re.compile(r"(.+/)?imgs/\d{6}\.png")
 
@@ -66,23 +66,22 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     yield from LAYOUT.records(source, files, options, load)
 
 
-def renamed(images: Sequence[AnnotatedImage]) -> list[str]:
-    """Frames that a reader will look for elsewhere."""
-    return LAYOUT.renamed(images)
+def renames() -> Callable[[AnnotatedImage], bool]:
+    """Photos that a reader will look for elsewhere: frames belong in ``imgs``."""
+    return LAYOUT.renamed
 
 
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """A file per frame, for photos named ``NNN/imgs/000001.png``; a missing point is ``-1 -1``."""
-    for image in images:
-        if not _PHOTO.fullmatch(image.path):
-            raise OutputError(
-                f"{image.path}: no frame of a video; {NAME} holds NNN/imgs/000001.png",
-                "write pts, which takes any photo",
-            )
-    places = LAYOUT.targets(images, target)
-    for path, _ in places:
-        check_writable(path, options.overwrite)
     first_pixel = options.base(CAPABILITIES.index_base)
-    for path, face in places:
-        write_lines(path, face_lines(face, first_pixel), options.overwrite)
-    return [path for path, _ in places]
+    with filling(target, options.overwrite) as staged:
+        for image in images:
+            if not _PHOTO.fullmatch(image.path):
+                raise OutputError(
+                    f"{image.path}: no frame of a video; {NAME} holds NNN/imgs/000001.png",
+                    "write pts, which takes any photo",
+                )
+            for face in image.faces:
+                path = LAYOUT.target(image, staged)
+                write_lines(path, face_lines(face, first_pixel), overwrite=False)
+        return written(target, staged)

@@ -15,7 +15,8 @@ was cut from the original. The parameters of the 3-D model (``Shape_Para`` and s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,9 +26,10 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
-from tufa_cli.formats._files import PhotoFinder, inside, sniff_any, source_files
+from tufa_cli.formats._files import FAR_PX, PhotoFinder, inside, sniff_any, source_files
+from tufa_cli.formats._layout import written
 from tufa_cli.formats._mat5 import FloatArray, mat_bytes, matrix, read_mat
-from tufa_cli.writing import check_writable, write_bytes
+from tufa_cli.writing import filling, write_bytes
 
 NAME = "300w-lp"
 TITLE = "300W-LP and AFLW2000-3D .mat, 68 points, 1-based"
@@ -35,7 +37,9 @@ SCHEME = "ibug68"
 SCHEME_3D = "68-3d"
 SCHEME_21 = "aflw21"
 POSE = ("pitch", "yaw", "roll", "translation", "pose_scale")
-CAPABILITIES = Capabilities(one_face=True, attributes=(*POSE, "roi"), points=(68, 21), index_base=1)
+CAPABILITIES = Capabilities(
+    one_face=True, attributes=(*POSE, "roi"), points=(68, 21), index_base=1, streams=True
+)
 SUFFIXES = (".mat",)
 
 #: A file of one face takes some 10 kB.
@@ -161,74 +165,60 @@ def _attributes(path: Path, found: dict[str, Any]) -> dict[str, Any]:
 def holds_attribute(name: str, value: object, face: Face) -> bool:
     """The seven numbers of a pose, only all together, and the four whole ones of roi."""
     if name == "roi":
-        return _numbers(value, 4) and all(float(v).is_integer() for v in value)  # type: ignore[attr-defined]
+        return _roi(face) is not None
     return name in POSE and _pose(face) is not None
 
 
 def _pose(face: Face) -> list[float] | None:
-    values = [face.attributes.get(name) for name in POSE]
-    *angles, shift, scale = values
-    if not _numbers([*angles, scale], 4) or not _numbers(shift, 3):
-        return None
-    return [*map(float, angles), *map(float, shift), float(scale)]  # type: ignore[arg-type]
+    *angles, shift, scale = (face.attributes.get(name) for name in POSE)
+    single, moved = _numbers([*angles, scale], 4), _numbers(shift, 3)
+    return None if single is None or moved is None else [*single[:3], *moved, single[3]]
 
 
-def _numbers(values: object, count: int) -> bool:
+def _roi(face: Face) -> list[float] | None:
+    values = _numbers(face.attributes.get("roi"), 4)
+    return values if values is not None and all(v.is_integer() for v in values) else None
+
+
+def _numbers(values: object, count: int) -> list[float] | None:
+    """So many numbers as floats, or None where it is anything else."""
     if not isinstance(values, (list, tuple)) or len(values) != count:
-        return False
-    good = (int, float, np.number)
-    return all(isinstance(v, good) and not isinstance(v, bool) and abs(v) <= 1e7 for v in values)
+        return None
+    real = (int, float, np.integer, np.floating)
+    good = [float(v) for v in values if isinstance(v, real) and not isinstance(v, bool)]
+    return good if len(good) == count and all(abs(v) <= FAR_PX for v in good) else None
 
 
-def renamed(images: Sequence[AnnotatedImage]) -> list[str]:
+def renames() -> Callable[[AnnotatedImage], bool]:
     """Photos with another ending than .jpg, which is not written."""
-    return [image.path for image in images if PurePosixPath(image.path).suffix != ".jpg"]
+    return lambda image: PurePosixPath(image.path).suffix != ".jpg"
 
 
-def remarks(images: Sequence[AnnotatedImage]) -> list[str]:
-    """Points in space without their depth."""
-    solid = sum(face.scheme == SCHEME_3D for image in images for face in image.faces)
-    return [f"{solid} faces of {SCHEME_3D}: their depth is not known, NaN"] if solid else []
-
-
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """``NAME.mat`` per photo with pt2d (or pt3d_68), in doubles; a missing point is -1, -1."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    places = _places(images, target)
-    for path, face in places:
-        if len(face.points_px) != 68:
-            raise OutputError(
-                f"{path}: a face of {len(face.points_px)} points; {NAME} is written with 68",
-                "write coco, which holds any number of points",
-            )
-        check_writable(path, options.overwrite)
-    for path, face in places:
-        write_bytes(path, mat_bytes(_variables(face, first_pixel)), options.overwrite)
-    return [path for path, _ in places]
-
-
-def _places(images: Sequence[AnnotatedImage], target: Path) -> list[tuple[Path, Face]]:
-    faces = [(image.path, face) for image in images for face in image.faces]
-    if target.suffix.lower() == ".mat" and not target.is_dir():
-        if len(faces) != 1:
-            raise OutputError(
-                f"{target}: {len(faces)} faces do not fit in one .mat file",
-                "give a folder for one file per face",
-            )
-        return [(target, faces[0][1])]
-    taken: dict[Path, str] = {}
-    places = []
-    for photo, face in faces:
-        path = inside(target, photo)
-        path = path.with_name(f"{path.stem}.mat")
-        if path in taken:
-            raise OutputError(
-                f"{path}: faces of both {taken[path]} and {photo} would go here",
-                "convert them to two folders, or to coco",
-            )
-        taken[path] = photo
-        places.append((path, face))
-    return places
+    made: Counter[str] = Counter()
+    with filling(target, options.overwrite) as staged:
+        for image in images:
+            path = inside(staged, image.path)
+            path = path.with_name(f"{path.stem}.mat")
+            if path.exists():
+                raise OutputError(
+                    f"{image.path}: the face of another photo of this name was written already",
+                    "convert them to two folders, or to coco",
+                )
+            for face in image.faces:
+                if len(face.points_px) != 68:
+                    raise OutputError(
+                        f"{image.path}: a face of {len(face.points_px)} points; "
+                        f"{NAME} is written with 68",
+                        "write coco, which holds any number of points",
+                    )
+                made[f"faces of {SCHEME_3D} have no depth: NaN"] += face.scheme == SCHEME_3D
+                write_bytes(path, mat_bytes(_variables(face, first_pixel)))
+        files = written(target, staged)
+    options.tell(made)
+    return files
 
 
 def _variables(face: Face, first_pixel: int) -> dict[str, NDArray[Any]]:
@@ -239,9 +229,8 @@ def _variables(face: Face, first_pixel: int) -> dict[str, NDArray[Any]]:
     pose = _pose(face)
     if pose is not None:
         found["Pose_Para"] = np.array([pose])
-    roi = face.attributes.get("roi")
-    if holds_attribute("roi", roi, face):
-        values = np.array([roi], dtype=np.int32)
-        small = np.abs(values).max() < 2**15
-        found["roi"] = values.astype(np.int16) if small else values
+    roi = _roi(face)
+    if roi is not None:
+        small = max(map(abs, roi)) < 2**15
+        found["roi"] = np.array([roi]).astype(np.int16 if small else np.int32)
     return found
