@@ -53,6 +53,8 @@ __all__ = [
 #: Name of a format -> its module in this package.
 BUILT_IN = {
     "coco": "coco",
+    "cvat": "cvat",
+    "dlib": "dlib",
     "merl-rav": "merl_rav",
     "mtfl": "mtfl",
     "pts": "pts",

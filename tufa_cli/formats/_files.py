@@ -175,10 +175,11 @@ def inside(target: Path, relative: str) -> Path:
     return target.joinpath(*parts)
 
 
-def photo_name(name: object, what: str = "the photo's name") -> str:
+def photo_path(name: object, what: str = "the photo's name") -> str:
     """A photo's path as a file gives it, with ``/``; raises ValueError when it cannot be one.
 
-    Neither empty nor leading out of the photos' folder by ``..``.
+    Neither empty nor leading out of the photos' folder by ``..``: files come from other people, and
+    a name in them may not reach what lies elsewhere.
     """
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"{what} is missing")
@@ -197,10 +198,10 @@ def climb(root: Path, name: str, what: str = "the photo's name") -> tuple[Path, 
     for no name at all.
     """
     if not isinstance(name, str) or not name.strip() or "\0" in name:
-        photo_name(name, what)
+        photo_path(name, what)
     parts = posixpath.normpath(name.replace("\\", "/")).split("/")
     up = next((i for i, part in enumerate(parts) if part != ".."), len(parts))
-    return root.joinpath(*parts[:up]), photo_name("/".join(parts[up:]), what)
+    return root.joinpath(*parts[:up]), photo_path("/".join(parts[up:]), what)
 
 
 def photo_size(image: AnnotatedImage) -> tuple[int, int] | None:
