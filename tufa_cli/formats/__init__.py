@@ -61,6 +61,8 @@ BUILT_IN = {
     "coco": "coco",
     "cofw": "cofw",
     "cofw68": "cofw68",
+    "cvat": "cvat",
+    "dlib": "dlib",
     "helen": "helen",
     "hrnet-csv": "hrnet_csv",
     "jd": "jd",

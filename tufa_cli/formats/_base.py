@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
 from tufa_cli.annotation import AnnotatedImage, Face
-from tufa_cli.errors import InputError
+from tufa_cli.errors import InputError, UnknownNameError
 
 MissingPolicy = Literal["error", "drop-face", "sentinel"]
 #: Marks a box that nobody labelled in formats where a face must have one.
@@ -204,6 +204,14 @@ def first(items: Iterable[str], count: int = 3) -> str:
     items = list(items)
     more = f" and {len(items) - count} more" if len(items) > count else ""
     return ", ".join(items[:count]) + more
+
+
+def one_of(options: ReadOptions, setting: str, values: Sequence[str]) -> str:
+    """A setting that is one of these words, the first when it is not given; raises TufaError."""
+    value = options.settings.get(setting, values[0])
+    if value not in values:
+        raise UnknownNameError(f"value of the setting {setting}", value, values)
+    return value
 
 
 class Tally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -46,6 +46,7 @@ class Draft:
     """A face while its shapes are gathered; ``where`` says for an error where it begins.
 
     box: (4,) x, y, w, h in image pixels, or None. made: that box is only that of the points.
+    unnamed: the points are in the scheme's order; their names say nothing.
     """
 
     where: str = ""
@@ -56,6 +57,7 @@ class Draft:
     score: float | None = None
     source: Literal["manual", "auto"] = "manual"
     attributes: dict[str, Any] = field(default_factory=dict)
+    unnamed: bool = False
 
     def take_marks(self, label: str | None, marks: Mapping[str, Any]) -> None:
         """Take over the face's class, and what a file of ours says beside; raises ValueError."""
@@ -75,7 +77,7 @@ class Draft:
         Raises ValueError when the points' names do not tell which is which.
         """
         names = [point.name for point in self.points]
-        if len(names) > 1 and len(set(names)) == 1:
+        if self.unnamed or (len(names) > 1 and len(set(names)) == 1):
             # All are called the same (the class): they stand in the order they were drawn in.
             order = orders.of_unnamed(self.told, len(names))
             names = [str(index) for index in range(len(names))]
@@ -109,13 +111,9 @@ class Draft:
         )
 
 
-def names_by_class(drafts: Iterable[Draft]) -> dict[str | None, dict[str, None]]:
-    """All point names by the class of their face, in the order they first occur."""
-    found: dict[str | None, dict[str, None]] = {}
-    for draft in drafts:
-        names = found.setdefault(draft.told.label, {})
-        names.update((point.name, None) for point in draft.points)
-    return found
+def names_in(drafts: Iterable[Draft], label: str | None) -> Iterator[str]:
+    """The point names of the drafts of one class, in their order."""
+    return (point.name for draft in drafts if draft.told.label == label for point in draft.points)
 
 
 def faces_of(

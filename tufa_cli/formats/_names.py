@@ -76,9 +76,10 @@ class FaceClasses:
         key = (face.scheme, len(face.points_px))
         if key not in self.found:
             scheme, count = key
-            label = scheme if scheme is not None and scheme.strip() == scheme else FACE
-            while label in self._labels or not label:
-                label = f"{label or FACE}-{count}"
+            plain = scheme is not None and scheme.isprintable() and scheme.strip() == scheme != ""
+            label = str(scheme) if plain else FACE
+            while label in self._labels:
+                label = f"{label}-{count}"
             self._labels.add(label)
             told = scheme_named(label, count)
             self.found[key] = FaceClass(
@@ -116,19 +117,19 @@ class Told:
 class Orders:
     """Finds the order of named points; see docs/formats.md, "Names of points".
 
-    survey: gives all names of a file by the class of their face, in the order they first occur;
-    called once, and only where the names of one face do not tell.
+    survey: gives all point names of a class of faces, in the order they first occur in the file;
+    called only where the names of one face do not tell, and once for a class.
     by_text: names that are no numbers stand in the order of the alphabet, as dlib has it.
     """
 
     def __init__(
         self,
         options: ReadOptions,
-        survey: Callable[[], Mapping[str | None, Iterable[str]]],
+        survey: Callable[[str | None], Iterable[str]],
         by_text: bool = False,
     ) -> None:
         self._survey = survey
-        self._surveyed: dict[str | None, list[str]] | None = None
+        self._surveyed: dict[str | None, list[str]] = {}
         self._by_text = by_text
         self._asked = get_scheme(options.scheme) if options.scheme is not None else None
         given = options.settings.get("names")
@@ -195,7 +196,7 @@ class Orders:
         if told.declared is not None:
             return _indices(_in_order(told.declared)), len(told.declared), True
         numbers = _numbers(names)
-        if told.count is not None and numbers and max(numbers) < told.count:
+        if told.count is not None and max(numbers or [-1]) < told.count and numbers is not None:
             return dict(zip(names, numbers, strict=True)), told.count, True
         everything = self._all(told.label)
         numbers = _numbers(everything)
@@ -207,9 +208,9 @@ class Orders:
         return index, max([told.count or 0, *(value + 1 for value in index.values())]), True
 
     def _all(self, label: str | None) -> list[str]:
-        if self._surveyed is None:
-            self._surveyed = {key: list(names) for key, names in self._survey().items()}
-        return self._surveyed.get(label, [])
+        if label not in self._surveyed:
+            self._surveyed[label] = list(dict.fromkeys(self._survey(label)))
+        return self._surveyed[label]
 
 
 def _indices(names: Sequence[str]) -> dict[str, int]:

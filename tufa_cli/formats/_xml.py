@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from xml.parsers import expat
 
-from tufa_cli.errors import InputError
+from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._files import number
 
 _CHUNK = 1 << 16
@@ -265,9 +265,19 @@ def attribute_values(path: Path, tag: str, name: str) -> list[str]:
 
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"}
+_NOT_XML = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
 _SPECIAL = re.compile("[&<>'\"]")
 
 
 def escaped(text: str) -> str:
     """Text as it may stand in an element or in an attribute's quotes of either kind."""
     return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text)
+
+
+def xml_name(name: str, target: Path) -> str:
+    """A photo's name or another word as it may stand in quotes; raises OutputError."""
+    if not name or name != name.strip() or _NOT_XML.search(name):
+        raise OutputError(
+            f"{target}: the name {name!r} does not fit in XML", "rename it, or write coco"
+        )
+    return escaped(name)
