@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,6 +14,27 @@ from tufa_cli.schemes.meanshapes import SchemeShape, builtin_shapes, shapes_to_j
 PLANE = builtin_plane()
 SHAPE = builtin_shapes()["cofw29"].points
 EYES = ["left_eye_outer", "right_eye_outer", "chin"]
+
+
+@pytest.fixture
+def align(capfd):
+    """``tufa-cli align`` in this process (starting one takes a second or two)."""
+    from tufa_cli.cli import main
+
+    def run(*args):
+        with pytest.raises(SystemExit) as end:
+            main(["align", *map(str, args)])
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.err
+        return Result(int(end.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+class Result(NamedTuple):
+    code: int
+    stdout: str
+    stderr: str
 
 
 @pytest.fixture(scope="module")
@@ -44,55 +66,67 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_shape_becomes_a_scheme_file(run_cli, plane_file, tmp_path, kind):
+def test_a_shape_becomes_a_scheme_file(align, plane_file, tmp_path, kind):
     (tmp_path / kind).write_text(KINDS[kind])
     out, picture = tmp_path / "mine.yaml", tmp_path / "mine.png"
-    args = ["align", "--onto", plane_file, tmp_path / kind, "-o", out]
-    result = run_cli(*args, "--plot", picture, "--json")
+    args = ["--onto", plane_file, tmp_path / kind, "-o", out]
+    result = align(*args, "--plot", picture, "--json")
     assert (result.code, result.stderr) == (0, "")
     report = json.loads(result.stdout)
     assert (report["name"], report["points"], report["by"]) == ("mine", 29, "shape")
     assert report["margin"] > 1.5
     anchors = anchors_for(read_scheme(out), PLANE)
-    assert np.linalg.norm(anchors - PLANE["cofw29"], axis=1).mean() < 0.008
+    assert np.linalg.norm(anchors - PLANE["cofw29"], axis=1).mean() < 0.01
     assert picture.read_bytes().startswith(b"\x89PNG")
-    again = run_cli(*args)
+    again = align(*args)
     assert again.code == 1
     assert "exists already" in again.stderr
+
+
+def test_the_scheme_file_is_sound_and_the_command_is_a_command(run_cli, plane_file, tmp_path):
+    (tmp_path / "mean.json").write_text(KINDS["mean.json"])
+    out = tmp_path / "mine.yaml"
+    done = run_cli("align", "--onto", plane_file, tmp_path / "mean.json", "-o", out)
+    assert done.code == 0
+    assert "Placed by shape: the next best place costs" in done.stderr
     assert run_cli("schemes", "check", out).code == 0
+    (tmp_path / "mean.json").write_text(BAD["three"][0])
+    bad = run_cli("align", "--onto", plane_file, tmp_path / "mean.json", "-o", out, "--overwrite")
+    assert (bad.code, bad.stdout) == (1, "")
+    assert bad.stderr.startswith("Error: ")
 
 
-def test_names_and_parts(run_cli, plane_file, tmp_path):
+def test_names_and_parts(align, plane_file, tmp_path):
     points = np.array([PLANE["wflw98"][i] for i in (60, 72, 16, 85)])
     (tmp_path / "a.json").write_text(json_text(points * 50, [*EYES, "my point"]))
-    args = ["align", "--onto", plane_file, tmp_path / "a.json", "--overwrite"]
-    result = run_cli(*args, "-o", tmp_path / "a.yaml")
+    args = ["--onto", plane_file, tmp_path / "a.json", "--overwrite"]
+    result = align(*args, "-o", tmp_path / "a.yaml")
     assert result.code == 0, result.stderr
     assert "names that are no part's: my point" in result.stderr
     text = (tmp_path / "a.yaml").read_text()
     assert "{part: left_eye_outer}" in text
     assert 'name: "my point"' in text
     assert "place:" in text
-    snapped = run_cli(*args, "-o", tmp_path / "a.yaml", "--snap", "1", "--name", "other")
+    snapped = align(*args, "-o", tmp_path / "a.yaml", "--snap", "1", "--name", "other")
     assert snapped.code == 0, snapped.stderr
     assert "place:" not in (tmp_path / "a.yaml").read_text()
     assert 'name: "other"' in (tmp_path / "a.yaml").read_text()
 
 
-def test_our_own_mean_shape_is_placed_by_meaning(run_cli, plane_file, tmp_path):
+def test_our_own_mean_shape_is_placed_by_meaning(align, plane_file, tmp_path):
     (tmp_path / "m.json").write_text(
         shapes_to_json({"cofw29": SchemeShape("cofw29", SHAPE[::1], 300)})
     )
     out = tmp_path / "mine.yaml"
-    result = run_cli("align", "--onto", plane_file, tmp_path / "m.json", "-o", out)
+    result = align("--onto", plane_file, tmp_path / "m.json", "-o", out)
     assert result.code == 0, result.stderr
     assert "place:" not in out.read_text()
 
 
-def test_a_weights_file_has_a_plane_too(run_cli, weights_file, tmp_path):
+def test_a_weights_file_has_a_plane_too(align, weights_file, tmp_path):
     (tmp_path / "mean.json").write_text(json_text(SHAPE))
     out = tmp_path / "mine.yaml"
-    result = run_cli("align", "--onto", weights_file, tmp_path / "mean.json", "-o", out)
+    result = align("--onto", weights_file, tmp_path / "mean.json", "-o", out)
     assert result.code == 0, result.stderr
     assert "shape of cofw29" in result.stderr
     assert out.exists()
@@ -125,11 +159,11 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_cannot_be_laid_is_said_in_one_line_and_a_hint(run_cli, plane_file, tmp_path, case):
+def test_what_cannot_be_laid_is_said_in_one_line_and_a_hint(align, plane_file, tmp_path, case):
     text, words = BAD[case]
     path, out = tmp_path / f"{case}.json", tmp_path / "out.yaml"
     path.write_text(text)
-    result = run_cli("align", "--onto", plane_file, path, "-o", out, timeout=60)
+    result = align("--onto", plane_file, path, "-o", out)
     assert (result.code, result.stdout) == (1, "")
     lines = result.stderr.splitlines()
     assert lines[0].startswith(f"Error: {path}: ")
@@ -139,13 +173,13 @@ def test_what_cannot_be_laid_is_said_in_one_line_and_a_hint(run_cli, plane_file,
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", "[" * 100_000, "PK\x03\x04broken"])
-def test_what_is_no_plane_is_said(run_cli, tmp_path, content):
+def test_what_is_no_plane_is_said(align, tmp_path, content):
     (tmp_path / "mean.json").write_text(json_text(SHAPE))
     path = tmp_path / "plane.json"
     if content is not None:
         path.write_text(content)
-    args = ["align", "--onto", path, tmp_path / "mean.json", "-o", tmp_path / "x.yaml"]
-    result = run_cli(*args)
+    args = ["--onto", path, tmp_path / "mean.json", "-o", tmp_path / "x.yaml"]
+    result = align(*args)
     assert result.code == 1
     assert result.stderr.startswith(f"Error: {path}: ")
     assert len(result.stderr.splitlines()) <= 2
@@ -154,13 +188,12 @@ def test_what_is_no_plane_is_said(run_cli, tmp_path, content):
 @pytest.mark.parametrize(
     "more", [["b.json"], ["--scheme", "ibug68"], ["--cross-check"], ["--snap", "101"]]
 )
-def test_what_does_not_go_together(run_cli, tmp_path, more):
-    result = run_cli("align", "--onto", "p.json", "a.json", *more, "-o", tmp_path / "x.yaml")
+def test_what_does_not_go_together(align, tmp_path, more):
+    result = align("--onto", "p.json", "a.json", *more, "-o", tmp_path / "x.yaml")
     assert result.code == 2
-    assert "Traceback" not in result.stderr
 
 
-def test_snap_needs_onto(run_cli, tmp_path):
-    result = run_cli("align", "a.json", "--snap", "1", "-o", tmp_path / "x.json")
+def test_snap_needs_onto(align, tmp_path):
+    result = align("a.json", "--snap", "1", "-o", tmp_path / "x.json")
     assert result.code == 2
     assert "--snap goes with --onto" in result.stderr
