@@ -55,6 +55,7 @@ BUILT_IN = {
     "coco": "coco",
     "cvat": "cvat",
     "dlib": "dlib",
+    "labelme": "labelme",
     "merl-rav": "merl_rav",
     "mtfl": "mtfl",
     "pts": "pts",
