@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from tufa_cli.annotation import AnnotatedImage
-from tufa_cli.errors import InputError, TufaError, UnknownNameError
+from tufa_cli.errors import InputError, OutputError, TufaError, UnknownNameError
 from tufa_cli.formats._base import (
     MISSING_POLICIES,
     Capabilities,
@@ -41,6 +41,7 @@ __all__ = [
     "Sniff",
     "WriteOptions",
     "WriteReport",
+    "check_writes",
     "choose_format",
     "format_names",
     "get_format",
@@ -52,12 +53,24 @@ __all__ = [
 
 #: Name of a format -> its module in this package.
 BUILT_IN = {
+    "300vw": "vw300",
+    "300w-lp": "w300lp",
+    "aflw-sqlite": "aflw_sqlite",
+    "aflwinfo": "aflwinfo",
+    "celeba": "celeba",
     "coco": "coco",
+    "cofw": "cofw",
+    "cofw68": "cofw68",
     "cvat": "cvat",
     "dlib": "dlib",
+    "helen": "helen",
+    "hrnet-csv": "hrnet_csv",
+    "jd": "jd",
     "labelme": "labelme",
+    "lapa": "lapa",
     "merl-rav": "merl_rav",
     "mtfl": "mtfl",
+    "muct": "muct",
     "pts": "pts",
     "retinaface": "retinaface",
     "scut": "scut",
@@ -191,12 +204,21 @@ def read(
     for name in options.settings:
         if name not in known_settings:
             raise UnknownNameError(f"setting of {chosen.NAME}", name, known_settings)
-    held = chosen.CAPABILITIES.points
-    if known is not None and held not in (None, len(known)):
+    caps = chosen.CAPABILITIES
+    if known is not None and not caps.takes(len(known)):
         raise InputError(
-            path, f"{chosen.NAME} holds {held} points, the scheme {known.name} has {len(known)}"
+            path,
+            f"{chosen.NAME} holds {caps.counts_text} points, "
+            f"the scheme {known.name} has {len(known)}",
         )
     return chosen.read(path, options)
+
+
+def check_writes(chosen: Format) -> None:
+    """Raise OutputError for a format that is read but not written."""
+    reason = chosen.CAPABILITIES.read_only
+    if reason is not None:
+        raise OutputError(f"{chosen.NAME} is read only: {reason}", "write coco, which holds it all")
 
 
 def losses(
@@ -229,6 +251,7 @@ def write(
     may be a generator of any length. Raises OutputError.
     """
     chosen = get_format(format)
+    check_writes(chosen)
     remarks: list[str] = []
     options = WriteOptions(overwrite=overwrite, index_base=index_base, on_note=remarks.append)
     plan = Preparation(chosen, missing, options)

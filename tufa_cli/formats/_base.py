@@ -35,16 +35,18 @@ class Capabilities:
     visibility: tells occluded from visible.
     missing: a point may be unlabelled.
     box, several_faces, names (of points): as named.
+    one_face: a photo has one face at most, and no file beside for a second one.
     confidence: per point; "labelled" where a point that is missing has none.
     score: of the face; None where it is held as the confidence is.
     empty_images: a photo without a face has a place.
     source: tells a model's points from people's.
-    split: the part of a data set that a photo belongs to.
+    split: the part of a data set that a photo belongs to; a tuple where only some names are held.
     attributes: names of the attributes of a face it holds; None for any.
     image_attributes: whether a photo's own attributes are held, or the names of those that are.
-    points: the only number of points it takes, or None for any.
+    points: the number of points it takes, several numbers, or None for any.
     index_base: number of the first pixel on disk.
     streams: ``write`` takes the records one by one, so that memory does not grow with their number.
+    read_only: why the format is read but not written; None where it is written.
     """
 
     float: bool = True
@@ -53,17 +55,37 @@ class Capabilities:
     missing: bool = False
     box: bool = False
     several_faces: bool = False
+    one_face: bool = False
     names: bool = False
     confidence: bool | Literal["labelled"] = False
     score: bool | None = None
     empty_images: bool = False
     source: bool = False
-    split: bool = False
+    split: bool | tuple[str, ...] = False
     attributes: tuple[str, ...] | None = ()
     image_attributes: bool | tuple[str, ...] = False
-    points: int | None = None
+    points: int | tuple[int, ...] | None = None
     index_base: int = 0
     streams: bool = False
+    read_only: str | None = None
+
+    @property
+    def counts(self) -> tuple[int, ...] | None:
+        """The numbers of points it takes, or None for any."""
+        return (self.points,) if isinstance(self.points, int) else self.points
+
+    def takes(self, points: int) -> bool:
+        """Whether a face of so many points fits."""
+        return self.counts is None or points in self.counts
+
+    @property
+    def counts_text(self) -> str:
+        """The numbers of points in words: "68 or 76"."""
+        return " or ".join(map(str, self.counts)) if self.counts is not None else "any number of"
+
+    def holds_split(self, split: str) -> bool:
+        """Whether this part of a data set can be said."""
+        return self.split if isinstance(self.split, bool) else split in self.split
 
 
 @dataclass(frozen=True)
@@ -123,6 +145,12 @@ class WriteOptions:
         if self.on_note is not None:
             self.on_note(text)
 
+    def tell(self, counts: Mapping[str, int]) -> None:
+        """Remarks that begin with how often it was: "faces without a box got ..."."""
+        for what, count in counts.items():
+            if count:
+                self.note(f"{count} {what}")
+
 
 @dataclass(frozen=True)
 class WriteReport:
@@ -152,7 +180,10 @@ class Format(Protocol):
     Optional beside these: ``holds_attribute(name, value, face) -> bool`` and
     ``holds_image_attribute(name, value) -> bool``; ``unholdable(face, options) -> (K,) bool``,
     labelled points it cannot write; ``remarks(images) -> list[str]`` where it does not stream;
-    ``SETTINGS``, a mapping of the settings its reader takes to what they do.
+    ``renames() -> Callable[[AnnotatedImage], bool]``, which makes a check for records that go by in
+    order: whether a reader will find the photo under another path; ``SETTINGS``, a mapping of the
+    settings its reader takes to what they do. A format whose ``CAPABILITIES.read_only`` gives a
+    reason is never asked to ``write``.
     """
 
     @property

@@ -8,7 +8,7 @@ import posixpath
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TextIO
@@ -23,6 +23,7 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp")
 #: A coordinate further out than this is garbage: no photo is ten million pixels wide.
 FAR_PX = 1e7
 
+_DRIVE = re.compile(r"[A-Za-z]:")
 _FACE_SUFFIX = re.compile(r"(.+)_\d+$")
 
 
@@ -120,6 +121,20 @@ def number(token: str) -> float:
     return value
 
 
+def numbers(tokens: Sequence[str]) -> list[float]:
+    """``number`` of each token, quickly where all of them are good."""
+    joined = "".join(tokens)
+    if joined.isascii() and "_" not in joined:
+        try:
+            values = list(map(float, tokens))
+        except ValueError:
+            pass  # which one, and why, is found below
+        else:
+            if all(-FAR_PX <= value <= FAR_PX for value in values):
+                return values
+    return [number(token) for token in tokens]
+
+
 def is_number(token: str) -> bool:
     """Whether a field is meant as a number (NaN and inf are, though they are refused later)."""
     try:
@@ -140,8 +155,15 @@ def shortest(value: float) -> str:
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
-def write_lines(path: Path, lines: Sequence[str], overwrite: bool) -> None:
-    """Write UTF-8 text, LF, newline at the end; raises OutputError."""
+def write_lines(path: Path, lines: Iterable[str], overwrite: bool) -> None:
+    """Write UTF-8 text, LF, newline at the end; raises OutputError.
+
+    Lines that are not there yet are made while they are written.
+    """
+    if not isinstance(lines, Sequence):
+        with replacing_text(path, overwrite) as stream:
+            stream.writelines(f"{line}\n" for line in lines)
+        return
     try:
         data = "".join(f"{line}\n" for line in lines).encode("utf-8")
     except UnicodeEncodeError:
@@ -149,17 +171,22 @@ def write_lines(path: Path, lines: Sequence[str], overwrite: bool) -> None:
     write_bytes(path, data, overwrite)
 
 
-def check_name(path: str, where: Path, beside: Sequence[str] = ()) -> str:
+def check_name(path: str, where: Path, beside: Sequence[str] = (), marks: str = "") -> str:
     """A photo's name that a line of text can hold; raises OutputError.
 
     beside: words of the name that stand next to numbers, so they may not look like one.
+    marks: letters that mean something else there.
     """
     one_line = len(path.splitlines()) == 1 and path == path.strip()
-    if not one_line or any(map(is_number, beside)):
+    if not one_line or any(map(is_number, beside)) or any(mark in path for mark in marks):
         raise OutputError(
             f"{where}: the photo name {path!r} does not fit in a line of this format",
             "rename the photo, or write coco",
         )
+    try:
+        photo_name(path)  # what a reader would refuse is not written
+    except ValueError as error:
+        raise OutputError(f"{where}: {error}", "give photo paths relative to one folder") from None
     return path
 
 
@@ -188,6 +215,14 @@ def photo_path(name: object, what: str = "the photo's name") -> str:
     name = name.replace("\\", "/")
     if ".." in name.split("/"):
         raise ValueError(f"{what} {name[:80]!r} leads out of its folder")
+    return name
+
+
+def photo_name(text: str) -> str:
+    """``photo_path`` of a name in a list, which may not be absolute either; raises ValueError."""
+    name = photo_path(text.strip()).removeprefix("./")
+    if name.startswith("/") or _DRIVE.match(name):
+        raise ValueError(f"the photo's name {name[:80]!r} leads out of its folder")
     return name
 
 

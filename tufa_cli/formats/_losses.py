@@ -113,8 +113,15 @@ def _image_checks(chosen: Format) -> list[tuple[str, Callable[[AnnotatedImage], 
     checks: list[tuple[str, Callable[[AnnotatedImage], bool]]] = []
     if not caps.empty_images:
         checks.append(("the entry without a face", lambda image: not image.faces))
-    if not caps.split:
-        checks.append(("the split", lambda image: image.split is not None))
+    if caps.split is not True:
+        checks.append(
+            ("the split", lambda i: i.split is not None and not caps.holds_split(i.split))
+        )
+    if caps.one_face:
+        checks.append(("all but the first face", lambda image: len(image.faces) > 1))
+    renames = getattr(chosen, "renames", None)
+    if renames is not None:
+        checks.append(("the photo's name or folder", renames()))
     checks.append(("the photo's attributes", lambda image: _unheld_of_photo(image, chosen)))
     return checks
 
@@ -165,17 +172,19 @@ class Preparation:
         for image in images:
             self.losses.add(image)
             faces = tuple(face for found in image.faces for face in self._ready(image, found))
+            if self._chosen.CAPABILITIES.one_face:
+                faces = faces[:1]  # said among the losses
             self.images += 1
             self.faces += len(faces)
             yield replace(image, faces=faces)
 
     def _ready(self, image: AnnotatedImage, face: Face) -> Iterator[Face]:
         """The face as the format can write it, or nothing when it is dropped."""
-        held = self._chosen.CAPABILITIES.points
-        if held is not None and len(face.points_px) != held:
+        caps = self._chosen.CAPABILITIES
+        if not caps.takes(len(face.points_px)):
             raise OutputError(
                 f"{image.path}: a face of {len(face.points_px)} points; "
-                f"{self._chosen.NAME} holds {held}",
+                f"{self._chosen.NAME} holds {caps.counts_text}",
                 "write coco or pts, which hold any number of points",
             )
         bad = _unholdable(face, self._chosen, self._options)
@@ -233,7 +242,7 @@ def _refusal(
 def remarks_on(images: Sequence[AnnotatedImage], chosen: Format) -> list[str]:
     """What a user should know of a file that was written, beside what was lost."""
     remarks = []
-    if not chosen.CAPABILITIES.several_faces:
+    if not chosen.CAPABILITIES.several_faces and not chosen.CAPABILITIES.one_face:
         several = sum(len(image.faces) > 1 for image in images)
         if several:
             remarks.append(f"{_count(several, 'photo')} with several faces: files NAME_1, NAME_2")

@@ -25,7 +25,8 @@ from tufa_cli.writing import check_writable
 NAME = "merl-rav"
 TITLE = "MERL-RAV .pts, 68 points with hidden ones, 1-based"
 SCHEME = "ibug68"
-CAPABILITIES = Capabilities(visibility=True, missing=True, points=68, index_base=1)
+POINTS = 68
+CAPABILITIES = Capabilities(visibility=True, missing=True, points=POINTS, index_base=1)
 
 #: Half of the last digit written: a coordinate closer to zero than this is written as zero.
 _ROUNDS_TO_ZERO = 5e-7
@@ -40,7 +41,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     """One record per photo; see ``formats.read``."""
     base = folder_of(source)
     first_pixel = options.base(CAPABILITIES.index_base)
-    points = options.points or CAPABILITIES.points
+    points = options.points or POINTS
 
     def load(path: Path) -> Face:
         rows, lines = parse_pts(path, points)
