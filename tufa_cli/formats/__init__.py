@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -54,6 +54,9 @@ __all__ = [
 #: Name of a format -> its module in this package.
 BUILT_IN = {
     "coco": "coco",
+    "coco-results": "coco_results",
+    "coco-wholebody": "coco_wholebody",
+    "halpe": "halpe",
     "merl-rav": "merl_rav",
     "mtfl": "mtfl",
     "pts": "pts",
@@ -148,6 +151,7 @@ def read(
     coco_visibility: Literal["auto", "strict"] = "auto",
     negatives: Literal["error", "keep"] = "error",
     extract: Path | str | None = None,
+    extra: Mapping[str, str] | None = None,
     on_error: Callable[[InputError], None] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Iterator[AnnotatedImage]:
@@ -162,6 +166,7 @@ def read(
     coco_visibility: "auto" reads 1 as visible in files without any 2; "strict" never does.
     negatives: what plain .pts files do with pairs of negative numbers.
     extract: folder to write photos to, without loss, that lie inside the source itself (cofw).
+    extra: options of that one format, as its ``READ_OPTIONS`` lists them.
     on_error: called with each item that cannot be read, which is left out; None raises it.
     on_note: called with remarks on what was left aside.
 
@@ -181,10 +186,12 @@ def read(
         coco_visibility=coco_visibility,
         negatives=negatives,
         extract=Path(extract) if extract is not None else None,
+        extra=extra or {},
         on_error=on_error,
         on_note=on_note,
     )
     chosen = get_format(choose_format(path) if format == "auto" else format)
+    _check_extra(chosen, "READ_OPTIONS", options.extra)
     caps = chosen.CAPABILITIES
     if known is not None and not caps.takes(len(known)):
         raise InputError(
@@ -193,6 +200,15 @@ def read(
             f"the scheme {known.name} has {len(known)}",
         )
     return chosen.read(path, options)
+
+
+def _check_extra(chosen: Format, kind: str, given: Mapping[str, str]) -> None:
+    """Raise UnknownNameError for an option that a format does not have."""
+    known: Mapping[str, str] = getattr(chosen, kind, {})
+    for name in given:
+        if name not in known:
+            hint = None if known else f"{chosen.NAME} has no options of its own"
+            raise UnknownNameError(f"option of {chosen.NAME}", name, known, hint)
 
 
 def check_writes(chosen: Format) -> None:
@@ -221,18 +237,21 @@ def write(
     *,
     missing: MissingPolicy = "error",
     index_base: int | None = None,
+    extra: Mapping[str, str] | None = None,
 ) -> WriteReport:
     """Write records to a file, or to a folder for formats of one file per face.
 
     missing: what to do with points a format cannot hold: "error", "drop-face" (leave the face
         out) or "sentinel" (the number the format's own users take for "none").
+    extra: options of that one format, as its ``WRITE_OPTIONS`` lists them.
 
     What else the format cannot hold is listed in the report; ask ``losses`` before. The records
     are not changed. Raises OutputError.
     """
     chosen = get_format(format)
     check_writes(chosen)
-    options = WriteOptions(overwrite=overwrite, index_base=index_base)
+    options = WriteOptions(overwrite=overwrite, index_base=index_base, extra=extra or {})
+    _check_extra(chosen, "WRITE_OPTIONS", options.extra)
     records = list(images)
     ready, dropped = prepare(records, chosen, missing, options)
     files = chosen.write(ready, Path(path), options)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -85,6 +85,7 @@ class ReadOptions:
 
     scheme, points: the name the caller gave and its number of points; None where not given.
     extract: folder to write photos to that lie inside the source itself; None leaves them there.
+    extra: the format's own options, by the names in its ``READ_OPTIONS``.
     on_error: called with an item that cannot be read, which is then left out; None raises it.
     on_note: called with remarks a user should see.
     """
@@ -96,6 +97,7 @@ class ReadOptions:
     coco_visibility: Literal["auto", "strict"] = "auto"
     negatives: Literal["error", "keep"] = "error"
     extract: Path | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
     on_error: Callable[[InputError], None] | None = None
     on_note: Callable[[str], None] | None = None
 
@@ -117,10 +119,14 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """How to write: replace files that exist, and the number of the first pixel on disk."""
+    """How to write: replace files that exist, and the number of the first pixel on disk.
+
+    extra: the format's own options, by the names in its ``WRITE_OPTIONS``.
+    """
 
     overwrite: bool = False
     index_base: int | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
 
     def base(self, default: int) -> int:
         """Number of the first pixel on disk."""
@@ -153,8 +159,10 @@ class Format(Protocol):
 
     Optional beside these: ``holds_attribute(name, value, face) -> bool``; ``unholdable(face,
     options) -> (K,) bool``, labelled points it cannot write; ``remarks(images) -> list[str]``;
-    ``renamed(images) -> list[str]``, photos that a reader will find under another path. A format
-    whose ``CAPABILITIES.read_only`` gives a reason is never asked to ``write``.
+    ``renamed(images) -> list[str]``, photos that a reader will find under another path;
+    ``outside(face, image) -> (K,) bool``, labelled points it cannot write because of where they lie
+    in that photo; ``lost(images) -> list[str]``, losses that ``CAPABILITIES`` has no word for;
+    ``READ_OPTIONS`` and ``WRITE_OPTIONS``, names and meanings of options of its own. A format whose ``CAPABILITIES.read_only`` gives a reason is never asked to ``write``.
     """
 
     @property

@@ -31,6 +31,11 @@ def losses_in(
         hit = [image.path for image, face in _faces(images) if check(face)]
         if hit:
             lost.append(f"{what}: {_count(len(hit), 'face')}, first in {hit[0]}")
+    if missing == "error":
+        options = WriteOptions()
+        hit = [i.path for i, face in _faces(images) if _misplaced(i, face, chosen, options).any()]
+        if hit:
+            lost.append(f"where points lie: {_count(len(hit), 'face')}, first in {hit[0]}")
     for what, image_check in _image_checks(caps):
         hit = [image.path for image in images if image_check(image)]
         if hit:
@@ -39,6 +44,8 @@ def losses_in(
     hit = renamed(images) if renamed is not None else []
     if hit:
         lost.append(f"the photo's name or folder: {_count(len(hit), 'photo')}, first {hit[0]}")
+    own = getattr(chosen, "lost", None)
+    lost += own(images) if own is not None else []
     names = sorted({name for _, face in _faces(images) for name in _unheld(face, chosen)})
     if names:
         lost.append(f"attributes of faces: {first(names, 8)}")
@@ -123,7 +130,7 @@ def prepare(
                     f"{chosen.NAME} holds {caps.counts_text}",
                     "write coco or pts, which hold any number of points",
                 )
-            bad = _unholdable(face, chosen, options)
+            bad = _unholdable(image, face, chosen, options)
             if bad.any():
                 if missing == "error":
                     raise _refusal(image, face, bad, chosen)
@@ -143,14 +150,27 @@ def prepare(
     return ready, [f"{_count(points_hit, 'point')} of {_count(faces_hit, 'face')} as sentinels"]
 
 
-def _unholdable(face: Face, chosen: Format, options: WriteOptions) -> NDArray[np.bool_]:
+def _unholdable(
+    image: AnnotatedImage, face: Face, chosen: Format, options: WriteOptions
+) -> NDArray[np.bool_]:
     """(K,) points that the format cannot write: missing ones, and what it says of itself."""
-    bad = np.zeros(len(face.points_px), dtype=bool)
+    bad = _misplaced(image, face, chosen, options)
     if not chosen.CAPABILITIES.missing:
         bad |= ~face.labelled
+    return bad
+
+
+def _misplaced(
+    image: AnnotatedImage, face: Face, chosen: Format, options: WriteOptions
+) -> NDArray[np.bool_]:
+    """(K,) labelled points that the format has no way to write where they are."""
+    bad = np.zeros(len(face.points_px), dtype=bool)
     own = getattr(chosen, "unholdable", None)
     if own is not None:
         bad |= own(face, options)
+    outside = getattr(chosen, "outside", None)
+    if outside is not None:
+        bad |= outside(face, image)
     return bad
 
 
