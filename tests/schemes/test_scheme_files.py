@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from tufa_cli.errors import InputError, ProblemsError, TufaError
-from tufa_cli.schemes import anchors_for, builtin_plane, get_scheme
+from tufa_cli.schemes import anchors_for, builtin_plane, get_scheme, scheme_names
 from tufa_cli.schemes.load import parse_scheme
-from tufa_cli.schemes.parts import load_parts
+from tufa_cli.schemes.parts import load_parts, same
+from tufa_cli.schemes.write import scheme_to_yaml
 
 HEAD = "name: mine\nsource: me\nnormaliser: [0, 1]\npoints:\n"
 EYES = "  - {part: left_pupil}\n  - {part: right_pupil}\n"
@@ -48,7 +49,9 @@ def test_a_bad_part_does_not_hide_a_bad_index():
         (HEAD + EYES + "  - {part: jaw, count: 100000000}\n", "needs t"),
         (HEAD + EYES + "  - {part: jaw, t: [0, 1.5]}\n", "t must lie in 0..1, found 1.5"),
         (HEAD + EYES + "  - {part: jaw, t: .nan}\n", "t must lie in 0..1"),
-        (HEAD + EYES + "  - {part: left_eye_outer}\n", "no point at its mirror right_eye_outer"),
+        (HEAD + EYES + "  - {place: [0.5]}\n", "place is [x, y] on the plane"),
+        (HEAD + EYES + "  - {place: [50, 0]}\n", "lies far from the face"),
+        (HEAD + EYES + "  - {place: [0.5, 0.5], part: jaw}\n", "a place takes no 'part'"),
         (HEAD + EYES + "  - {part: left_pupil}\n", "points 0 and 2 both mean left_pupil"),
         (HEAD + EYES + "  - {part: jaw, t: [0, 1], names: [a]}\n", "2 names expected"),
         (HEAD + EYES + "  - {part: jaw, t: [0, 1], names: [a, a]}\n", "'a' is used twice"),
@@ -106,9 +109,9 @@ def test_a_scheme_nobody_trained_gets_anchors_between_known_points():
     )
     scheme, plane = parse_scheme(text, "x"), builtin_plane()
     points, wflw = anchors_for(scheme, plane), plane["wflw98"]
-    np.testing.assert_allclose(points[10], wflw[16], atol=2e-4)
-    np.testing.assert_allclose(points[21], wflw[[35, 40]].mean(axis=0), atol=2e-4)
-    np.testing.assert_allclose(points[23], wflw[[90, 94]].mean(axis=0), atol=2e-4)
+    np.testing.assert_allclose(points[10], wflw[16], atol=5e-4)
+    np.testing.assert_allclose(points[21], wflw[[35, 40]].mean(axis=0), atol=5e-4)
+    np.testing.assert_allclose(points[23], wflw[[90, 94]].mean(axis=0), atol=5e-4)
     np.testing.assert_allclose(points[scheme.flip_index] * (-1, 1) + (1, 0), points, atol=1e-5)
     # On the curve: as near to the polyline of wflw98's jaw as that is to its own arc.
     jaw = wflw[:33]
@@ -138,3 +141,41 @@ def test_the_page_names_every_part_and_its_example_is_sound(checkout):
     example = page.split("```yaml")[1].split("```")[0]
     scheme = parse_scheme(example, "docs/schemes.md")
     assert len(anchors_for(scheme, builtin_plane())) == 26
+
+
+def test_one_sided_points_have_no_partner():
+    scheme = parse_scheme(HEAD + EYES + "  - {part: left_eye_outer}\n", "mine.yaml")
+    assert scheme.flip == (1, 0, -1)
+    assert not scheme.has_flip
+
+
+def test_free_places_are_mirrored_by_their_coordinates():
+    points = "  - {place: [0.3, 0.6], name: a}\n  - {place: [0.7, 0.6], name: b}\n"
+    scheme = parse_scheme(HEAD + EYES + points, "mine.yaml")
+    assert scheme.flip == (1, 0, 3, 2)
+    assert scheme.names[2:] == ("a", "b")
+    assert scheme.groups["plane"] == [2, 3]
+
+
+@pytest.mark.parametrize("name", scheme_names())
+def test_writing_a_scheme_and_reading_it_back_changes_nothing(name):
+    scheme = get_scheme(name)
+    again = parse_scheme(scheme_to_yaml(scheme, "a comment\nof two lines"), "x.yaml")
+    for field in ("name", "title", "source", "names", "flip", "normaliser", "aliases"):
+        assert getattr(again, field) == getattr(scheme, field), field
+    assert all(same(a, b) for a, b in zip(again.meanings, scheme.meanings, strict=True))
+    assert set(again.skeleton) == set(scheme.skeleton)
+
+
+def test_free_places_names_and_odd_flips_survive_writing():
+    text = (
+        HEAD
+        + EYES
+        + (
+            "  - {place: [0.31, 0.6], name: mole}\n  - {place: [0.7, 0.61]}\n"
+            "  - {part: jaw, t: [0.1, 0.2], names: [a, b]}\nflip: [[2, 3]]\nskeleton: [[2, 3]]\n"
+        )
+    )
+    scheme = parse_scheme(text, "mine.yaml")
+    again = parse_scheme(scheme_to_yaml(scheme), "mine.yaml")
+    assert again == scheme

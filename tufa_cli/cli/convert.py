@@ -98,16 +98,16 @@ class FormatName(click.ParamType):
     help="Points that the new format cannot hold.",
 )
 @click.option(
-    "--from-option",
+    "--from-setting",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Option of SOURCE's format alone, as docs/formats.md lists them.",
+    help="Setting of SOURCE's format alone; docs/formats.md lists them.",
 )
 @click.option(
-    "--to-option",
+    "--to-setting",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Option of OUTPUT's format alone.",
+    help="Setting of OUTPUT's format alone.",
 )
 @click.option("--allow-lossy", is_flag=True, help="Write even when something is lost.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
@@ -162,7 +162,7 @@ def _need(ctx: click.Context, given: dict[str, Any]) -> None:
         raise click.UsageError("Missing option '--to' / '-t'.", ctx)
     if given["output"] is None and not given["dry_run"]:
         raise click.UsageError("Missing option '--output' / '-o' (or --dry-run).", ctx)
-    for name in ("from_option", "to_option"):
+    for name in ("from_setting", "to_setting"):
         given[name] = _pairs(f"--{name.replace('_', '-')}", given[name])
 
 
@@ -214,7 +214,7 @@ def _read(
             coco_visibility=given["coco_visibility"],
             negatives=given["negatives"],
             extract=None if given["dry_run"] else given["extract"],
-            extra=given["from_option"],
+            settings=given["from_setting"],
             on_error=skip if given["on_error"] == "skip" else None,
             on_note=lambda text: click.echo(f"Note: {text}", err=True),
         )
@@ -261,7 +261,7 @@ def _write(images: list[AnnotatedImage], given: dict[str, Any], report: dict[str
         given["overwrite"],
         missing=given["missing"],
         index_base=_base(given["to_index_base"]),
-        extra=given["to_option"],
+        settings=given["to_setting"],
     )
     report["written"] = {"files": len(done.files), "photos": done.images, "faces": done.faces}
     report["dropped"] = list(done.dropped)

@@ -69,7 +69,8 @@ def show(scheme: str, plane: Path | None, as_json: bool) -> None:
     rows = [("point", "name", "means", "group", "mirror", "x", "y")]
     for i, (name, meaning) in enumerate(zip(found.names, found.meanings, strict=True)):
         place = ("", "") if anchors is None else tuple(f"{v:.4f}" for v in anchors[i])
-        rows.append((str(i), name, str(meaning), groups[i], str(found.flip[i]), *place))
+        mirror = str(found.flip[i]) if found.flip[i] >= 0 else "-"
+        rows.append((str(i), name, str(meaning), groups[i], mirror, *place))
     _columns(rows)
 
 

@@ -21,7 +21,7 @@ class AugmentConfig:
     shift: of the crop's side. stretch: of the log of width over height. flip, gray, colour, blur,
     noise, jpeg, occlusion: chance of each. point_subset: a batch is trained on at most this many
     points of each face, chosen at random, with chance subset: cheaper, and the network learns to
-    do without the others.
+    do without the others. most_points: and never on more than so many (a mesh has hundreds).
     """
 
     rotation: float = 18.0
@@ -37,14 +37,19 @@ class AugmentConfig:
     occlusion: float = 0.35
     point_subset: int = 56
     subset: float = 0.6
+    most_points: int = 128
 
 
 #: No change at all: validation.
 NONE = AugmentConfig(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
-def random_crop(config: AugmentConfig, rng: np.random.Generator) -> tuple[CropMap, bool]:
+def random_crop(
+    config: AugmentConfig, rng: np.random.Generator, has_flip: bool = True
+) -> tuple[CropMap, bool]:
     """A disturbed crop in the window's crop units, and whether it is mirrored.
+
+    has_flip: whether the labels can be mirrored (``Scheme.has_flip``).
 
     The map leads from the new crop's units to the window's, so that
     ``new_points = map.to_crop(points_crop)``.
@@ -54,7 +59,7 @@ def random_crop(config: AugmentConfig, rng: np.random.Generator) -> tuple[CropMa
     centre = 0.5 + np.clip(rng.normal(size=2), -2.5, 2.5) * config.shift
     crop = crop_from_square(centre, side, float(turn))
     ratio = float(np.exp(np.clip(rng.normal(), -2.5, 2.5) * config.stretch / 2))
-    mirrored = bool(rng.random() < config.flip)
+    mirrored = bool(rng.random() < config.flip) and has_flip
     sign = -1.0 if mirrored else 1.0
     inner = np.array([[sign * ratio, 0.0, 0.0], [0.0, 1 / ratio, 0.0]])
     inner[:, 2] = 0.5 - inner[:, :2] @ (0.5, 0.5)

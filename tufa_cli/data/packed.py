@@ -110,10 +110,11 @@ class PackedFaces(Dataset):
         rng = np.random.default_rng(draw.seed)
         image, points = self.stored(draw.row)
         name = self.scheme_of[draw.row]
-        moved, mirrored = random_crop(self.augment, rng)
+        scheme = get_scheme(name)
+        moved, mirrored = random_crop(self.augment, rng, scheme.has_flip)
         points = moved.to_crop(points)
         if mirrored:
-            points = points[get_scheme(name).flip_index]
+            points = points[scheme.flip_index]
         picture = warp_crop(image, self._to_stored(moved, image.shape[0]), self.size)
         picture = photometric(picture, self.augment, rng)
         index = np.arange(len(points))
@@ -207,7 +208,8 @@ class MixedSampler(Sampler[list[Draw]]):
         for step in range(self.last_step):
             rng = np.random.default_rng((self.seed, step))
             chosen = rng.choice(len(self.groups), self.batch_size, p=self.share)
-            keep = self.augment.point_subset if rng.random() < self.augment.subset else None
+            few = rng.random() < self.augment.subset
+            keep = self.augment.point_subset if few else self.augment.most_points
             draws = []
             for place, group in enumerate(chosen):
                 rows = self.groups[group]

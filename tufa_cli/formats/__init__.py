@@ -28,7 +28,7 @@ from tufa_cli.formats._base import (
     WriteReport,
 )
 from tufa_cli.formats._files import check_source
-from tufa_cli.formats._losses import losses_in, prepare, remarks_on
+from tufa_cli.formats._losses import Preparation, losses_in, remarks_on
 from tufa_cli.schemes import get_scheme
 
 __all__ = [
@@ -151,7 +151,7 @@ def read(
     coco_visibility: Literal["auto", "strict"] = "auto",
     negatives: Literal["error", "keep"] = "error",
     extract: Path | str | None = None,
-    extra: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
     on_error: Callable[[InputError], None] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Iterator[AnnotatedImage]:
@@ -166,7 +166,7 @@ def read(
     coco_visibility: "auto" reads 1 as visible in files without any 2; "strict" never does.
     negatives: what plain .pts files do with pairs of negative numbers.
     extract: folder to write photos to, without loss, that lie inside the source itself (cofw).
-    extra: options of that one format, as its ``READ_OPTIONS`` lists them.
+    settings: what only the chosen format asks for, by name (its ``SETTINGS``).
     on_error: called with each item that cannot be read, which is left out; None raises it.
     on_note: called with remarks on what was left aside.
 
@@ -186,12 +186,12 @@ def read(
         coco_visibility=coco_visibility,
         negatives=negatives,
         extract=Path(extract) if extract is not None else None,
-        extra=extra or {},
+        settings=dict(settings or {}),
         on_error=on_error,
         on_note=on_note,
     )
     chosen = get_format(choose_format(path) if format == "auto" else format)
-    _check_extra(chosen, "READ_OPTIONS", options.extra)
+    _check_settings(chosen, "SETTINGS", options.settings)
     caps = chosen.CAPABILITIES
     if known is not None and not caps.takes(len(known)):
         raise InputError(
@@ -202,13 +202,13 @@ def read(
     return chosen.read(path, options)
 
 
-def _check_extra(chosen: Format, kind: str, given: Mapping[str, str]) -> None:
-    """Raise UnknownNameError for an option that a format does not have."""
+def _check_settings(chosen: Format, kind: str, given: Mapping[str, str]) -> None:
+    """Raise UnknownNameError for a setting that a format does not have."""
     known: Mapping[str, str] = getattr(chosen, kind, {})
     for name in given:
         if name not in known:
-            hint = None if known else f"{chosen.NAME} has no options of its own"
-            raise UnknownNameError(f"option of {chosen.NAME}", name, known, hint)
+            hint = None if known else f"{chosen.NAME} has none"
+            raise UnknownNameError(f"setting of {chosen.NAME}", name, known, hint)
 
 
 def check_writes(chosen: Format) -> None:
@@ -226,7 +226,7 @@ def losses(
     Missing points are among them unless ``missing`` says what ``write`` is to do about those.
     Several faces in a photo are no loss to formats of one file per face: each gets its file.
     """
-    return losses_in(list(images), get_format(format), missing)
+    return losses_in(images, get_format(format), missing)
 
 
 def write(
@@ -237,29 +237,41 @@ def write(
     *,
     missing: MissingPolicy = "error",
     index_base: int | None = None,
-    extra: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> WriteReport:
     """Write records to a file, or to a folder for formats of one file per face.
 
     missing: what to do with points a format cannot hold: "error", "drop-face" (leave the face
         out) or "sentinel" (the number the format's own users take for "none").
-    extra: options of that one format, as its ``WRITE_OPTIONS`` lists them.
+    settings: what only the chosen format asks for, by name (its ``WRITE_SETTINGS``).
 
     What else the format cannot hold is listed in the report; ask ``losses`` before. The records
-    are not changed. Raises OutputError.
+    are not changed, and with formats that stream they are gone through one by one, so ``images``
+    may be a generator of any length. Raises OutputError.
     """
     chosen = get_format(format)
     check_writes(chosen)
-    options = WriteOptions(overwrite=overwrite, index_base=index_base, extra=extra or {})
-    _check_extra(chosen, "WRITE_OPTIONS", options.extra)
-    records = list(images)
-    ready, dropped = prepare(records, chosen, missing, options)
-    files = chosen.write(ready, Path(path), options)
+    remarks: list[str] = []
+    options = WriteOptions(
+        overwrite=overwrite,
+        index_base=index_base,
+        settings=dict(settings or {}),
+        on_note=remarks.append,
+    )
+    _check_settings(chosen, "WRITE_SETTINGS", options.settings)
+    plan = Preparation(chosen, missing, options)
+    ready = plan.stream(images)
+    if chosen.CAPABILITIES.streams:
+        files = chosen.write(ready, Path(path), options)
+    else:
+        records = list(ready)
+        files = chosen.write(records, Path(path), options)
+        remarks += remarks_on(records, chosen)
     return WriteReport(
         files=tuple(files),
-        images=len(ready),
-        faces=sum(len(image.faces) for image in ready),
-        dropped=tuple(dropped),
-        lost=tuple(losses_in(records, chosen, missing)),
-        remarks=tuple(remarks_on(ready, chosen)),
+        images=plan.images,
+        faces=plan.faces,
+        dropped=tuple(plan.dropped()),
+        lost=tuple(plan.losses.lines()),
+        remarks=tuple(remarks),
     )

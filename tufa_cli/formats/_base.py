@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -30,16 +31,19 @@ class Capabilities:
     float_box: so does the box.
     visibility: tells occluded from visible.
     missing: a point may be unlabelled.
-    box, several_faces, names (of points), confidence (per point, and the face's score): as named.
+    box, several_faces, names (of points): as named.
     one_face: a photo has one face at most, and no file beside for a second one.
+    confidence: per point; "labelled" where a point that is missing has none.
+    score: of the face; None where it is held as the confidence is.
     empty_images: a photo without a face has a place.
     source: tells a model's points from people's.
     split: the part of a data set that a photo belongs to; a tuple where only some names are held.
     attributes: names of the attributes of a face it holds; None for any.
-    image_attributes: whether a photo's own attributes are held.
+    image_attributes: whether a photo's own attributes are held, or the names of those that are.
     points: the number of points it takes, several numbers, or None for any.
     index_base: number of the first pixel on disk.
     read_only: why the format is read but not written; None where it is written.
+    streams: ``write`` takes the records one by one, so that memory does not grow with their number.
     """
 
     float: bool = True
@@ -50,15 +54,17 @@ class Capabilities:
     several_faces: bool = False
     one_face: bool = False
     names: bool = False
-    confidence: bool = False
+    confidence: bool | Literal["labelled"] = False
+    score: bool | None = None
     empty_images: bool = False
     source: bool = False
     split: bool | tuple[str, ...] = False
     attributes: tuple[str, ...] | None = ()
-    image_attributes: bool = False
+    image_attributes: bool | tuple[str, ...] = False
     points: int | tuple[int, ...] | None = None
     index_base: int = 0
     read_only: str | None = None
+    streams: bool = False
 
     @property
     def counts(self) -> tuple[int, ...] | None:
@@ -85,7 +91,7 @@ class ReadOptions:
 
     scheme, points: the name the caller gave and its number of points; None where not given.
     extract: folder to write photos to that lie inside the source itself; None leaves them there.
-    extra: the format's own options, by the names in its ``READ_OPTIONS``.
+    settings: what only some formats ask for, by name; a format lists its own in ``SETTINGS``.
     on_error: called with an item that cannot be read, which is then left out; None raises it.
     on_note: called with remarks a user should see.
     """
@@ -97,7 +103,7 @@ class ReadOptions:
     coco_visibility: Literal["auto", "strict"] = "auto"
     negatives: Literal["error", "keep"] = "error"
     extract: Path | None = None
-    extra: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
     on_error: Callable[[InputError], None] | None = None
     on_note: Callable[[str], None] | None = None
 
@@ -119,18 +125,26 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """How to write: replace files that exist, and the number of the first pixel on disk.
+    """How to write.
 
-    extra: the format's own options, by the names in its ``WRITE_OPTIONS``.
+    overwrite: replace files that exist. index_base: number of the first pixel on disk.
+    settings: what only some formats ask for, by name; listed in ``WRITE_SETTINGS``.
+    on_note: called with what a user should know of the file, beside what was lost.
     """
 
     overwrite: bool = False
     index_base: int | None = None
-    extra: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    on_note: Callable[[str], None] | None = None
 
     def base(self, default: int) -> int:
         """Number of the first pixel on disk."""
         return default if self.index_base is None else self.index_base
+
+    def note(self, text: str) -> None:
+        """A remark for the user."""
+        if self.on_note is not None:
+            self.on_note(text)
 
 
 @dataclass(frozen=True)
@@ -155,14 +169,17 @@ class Format(Protocol):
 
     ``read`` yields records in a stable order; ``write`` gets at least one image, every face with
     a number of points the format takes, and NaN only where the format may hold it or where the
-    caller asked for the format's sentinel. It may not change what it is given.
+    caller asked for the format's sentinel. It may not change what it is given. A format whose
+    capabilities say ``streams`` gets an iterator instead of a sequence, to go through once.
 
-    Optional beside these: ``holds_attribute(name, value, face) -> bool``; ``unholdable(face,
-    options) -> (K,) bool``, labelled points it cannot write; ``remarks(images) -> list[str]``;
-    ``renamed(images) -> list[str]``, photos that a reader will find under another path;
-    ``outside(face, image) -> (K,) bool``, labelled points it cannot write because of where they lie
-    in that photo; ``lost(images) -> list[str]``, losses that ``CAPABILITIES`` has no word for;
-    ``READ_OPTIONS`` and ``WRITE_OPTIONS``, names and meanings of options of its own. A format whose ``CAPABILITIES.read_only`` gives a reason is never asked to ``write``.
+    Optional beside these: ``holds_attribute(name, value, face) -> bool`` and
+    ``holds_image_attribute(name, value) -> bool``; ``unholdable(face, options) -> (K,) bool``,
+    labelled points it cannot write; ``outside(face, image) -> (K,) bool``, those that it cannot
+    because of where they lie in that photo; ``renamed(images) -> list[str]``, photos that a reader
+    will find under another path; ``lost(image) -> list[str]``, what else is lost of a photo;
+    ``remarks(images) -> list[str]`` where it does not stream; ``SETTINGS`` and ``WRITE_SETTINGS``,
+    mappings of the settings its reader and writer take to what they do. A format whose
+    ``CAPABILITIES.read_only`` gives a reason is never asked to ``write``.
     """
 
     @property
@@ -174,7 +191,7 @@ class Format(Protocol):
     def sniff(self, path: Path) -> Sniff: ...
     def read(self, source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]: ...
     def write(
-        self, images: Sequence[AnnotatedImage], target: Path, options: WriteOptions
+        self, images: Iterable[AnnotatedImage], target: Path, options: WriteOptions
     ) -> list[Path]: ...
 
 
@@ -183,6 +200,26 @@ def first(items: Iterable[str], count: int = 3) -> str:
     items = list(items)
     more = f" and {len(items) - count} more" if len(items) > count else ""
     return ", ".join(items[:count]) + more
+
+
+class Notes:
+    """Remarks of one kind counted while a file is read, and said once at its end."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def add(self, what: str, count: int = 1) -> None:
+        """``what`` reads on from a number: "boxes belong to no face"."""
+        self._counts[what] += count
+
+    def __getitem__(self, what: str) -> int:
+        return self._counts[what]
+
+    def say(self, where: object, note: Callable[[str], None]) -> None:
+        """Call ``note`` with each kind that occurred: ``where: 3 boxes belong to no face``."""
+        for what, count in self._counts.items():
+            if count:
+                note(f"{where}: {count} {what}")
 
 
 def states(face: Face) -> list[int]:

@@ -5,6 +5,7 @@ The dialects differ only in where an annotation keeps the face, which a ``Pick``
 
 from __future__ import annotations
 
+import json
 import mmap
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -19,8 +20,9 @@ from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import ReadOptions, Sniff
 from tufa_cli.formats._coco_write import STRICT
 from tufa_cli.formats._files import first_root
-from tufa_cli.formats._json import box_of, extras, identity, number_list, size, some_number
-from tufa_cli.formats._names import common_folder, scheme_named, stored_name
+from tufa_cli.formats._json import box_of, numbers, one_number, photo_side, with_nested
+from tufa_cli.formats._names import scheme_named
+from tufa_cli.formats._photo_names import common_folder, stored_name
 
 KEYS = ("images", "annotations", "categories")
 _IMAGE_KEYS = frozenset(["id", "file_name", "width", "height", "split", "attributes"])
@@ -156,11 +158,11 @@ class CocoFile:
                 mark = row.get("scheme")
                 known = mark if isinstance(mark, str) and mark else None
                 scheme = known or scheme_named(row.get("name"), count)
-                table[identity(row.get("id"))] = Category(scheme, count)
+                table[key_of(row.get("id"))] = Category(scheme, count)
         return table
 
     def _labels(self, row: dict[str, Any]) -> Labels | None:
-        category = self.categories.get(identity(row.get("category_id")), Category(None, 0))
+        category = self.categories.get(key_of(row.get("category_id")), Category(None, 0))
         return self.pick(row, category)
 
     def _keys_with_two(self) -> set[str]:
@@ -177,7 +179,7 @@ class CocoFile:
 
     def _faces(self) -> dict[str, list[Face]]:
         faces: dict[str, list[Face]] = {}
-        known = {identity(row.get("id")) for row in self.data["images"] if isinstance(row, dict)}
+        known = {key_of(row.get("id")) for row in self.data["images"] if isinstance(row, dict)}
         ids: set[str] = set()
         repeated = faceless = other = taken = 0
         for number, row in enumerate(self.data["annotations"]):
@@ -186,21 +188,21 @@ class CocoFile:
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
                 where += f" (id {row.get('id')})"
-                if identity(row.get("image_id")) not in known:
+                if key_of(row.get("image_id")) not in known:
                     raise ValueError(f"no image has the id {row.get('image_id')}")
                 labels = self._labels(row)
                 face = None if labels is None else self._face(row, labels)
             except (ValueError, TypeError, TufaError) as error:
                 self.options.failed(InputError(self.path, f"{where}: {error}"))
                 continue
-            repeated += identity(row.get("id")) in ids
-            ids.add(identity(row.get("id")))
+            repeated += key_of(row.get("id")) in ids
+            ids.add(key_of(row.get("id")))
             if face is None:
                 faceless += labels is None
                 other += labels is not None
                 continue
             taken += 1
-            faces.setdefault(identity(row["image_id"]), []).append(face)
+            faces.setdefault(key_of(row["image_id"]), []).append(face)
         self._remark(repeated, faceless, other, taken)
         return faces
 
@@ -222,15 +224,15 @@ class CocoFile:
         if not isinstance(row, dict):
             raise ValueError("not an object")
         name = stored_name(row.get("file_name"), "file_name", common)
-        sizes = [size(row.get(side), side) for side in ("width", "height")]
+        sizes = [photo_side(row.get(side), side) for side in ("width", "height")]
         split = row.get("split")
         return AnnotatedImage(
             name,
-            tuple(faces.get(identity(row.get("id")), ())),
+            tuple(faces.get(key_of(row.get("id")), ())),
             width=sizes[0],
             height=sizes[1],
             split=split if isinstance(split, str) else self.split,
-            attributes=extras(row, _IMAGE_KEYS),
+            attributes=with_nested(row, _IMAGE_KEYS),
         )
 
     def _face(self, row: dict[str, Any], labels: Labels) -> Face | None:
@@ -246,7 +248,7 @@ class CocoFile:
         elif labels.points and len(places) != labels.points:
             raise ValueError(f"{len(places)} keypoints, its category has {labels.points}")
         ours = ["source"] if row.get("source") in ("manual", "auto") else []
-        attributes = extras(row, labels.used.union(ours)) | labels.more
+        attributes = with_nested(row, labels.used.union(ours)) | labels.more
         if attributes.get("iscrowd") in (0, False):
             del attributes["iscrowd"]
         if attributes.get("segmentation") == []:
@@ -258,9 +260,9 @@ class CocoFile:
             places,
             scheme=scheme,
             visibility=visibility,
-            confidence=number_list(scores, "keypoint_scores", len(places)),
+            confidence=numbers(scores, "keypoint_scores", len(places)),
             box=box_of(labels.box, labels.box_key, self.first_pixel),
-            score=some_number(row.get("score"), "score"),
+            score=one_number(row.get("score"), "score"),
             attributes=attributes,
             source="auto" if row.get("source") == "auto" else "manual",
         )
@@ -280,7 +282,7 @@ class CocoFile:
             for flag, *pair in zip(flags, values[::3], values[1::3], strict=True)
             for value in pair
         ]
-        places = number_list(kept, key, len(kept))
+        places = numbers(kept, key, len(kept))
         assert places is not None
         return places.reshape(-1, 2) - self.first_pixel, visibility
 
@@ -300,11 +302,18 @@ def _checked(path: Path, data: Any) -> dict[str, Any]:
             raise InputError(path, f"not a COCO file: no list '{key}'")
     seen: set[str] = set()
     for row in data["images"]:
-        known = identity(row.get("id") if isinstance(row, dict) else None)
+        known = key_of(row.get("id") if isinstance(row, dict) else None)
         if known in seen and known != "null":
             raise InputError(path, f"two images have the id {known}")
         seen.add(known)
     return data
+
+
+def key_of(identity: Any) -> str:
+    """An id as a dictionary key; 1 and 1.0 are one id, 1 and "1" are not."""
+    if isinstance(identity, float) and identity.is_integer():
+        identity = int(identity)
+    return json.dumps(identity, sort_keys=True)
 
 
 def _area_of(box: Any, area: Any) -> bool:

@@ -15,19 +15,19 @@ import numpy as np
 from tufa_cli.annotation import UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import ReadOptions, Sniff
-from tufa_cli.formats._coco_read import HALPE_NUMBERS, KEYS, sniff_file
+from tufa_cli.formats._coco_read import HALPE_NUMBERS, KEYS, key_of, sniff_file
 from tufa_cli.formats._files import first_root
 from tufa_cli.formats._json import (
     box_of,
-    extras,
     first_object,
-    identity,
     load_json,
-    number_list,
-    size,
-    some_number,
+    numbers,
+    one_number,
+    photo_side,
+    with_nested,
 )
-from tufa_cli.formats._names import common_folder, scheme_named, stored_name
+from tufa_cli.formats._names import scheme_named
+from tufa_cli.formats._photo_names import common_folder, stored_name
 
 _USED = frozenset(
     {"id", "image_id", "category_id", "keypoints", "score", "bbox", "attributes"}
@@ -139,7 +139,7 @@ class ResultsFile:
             raise ValueError("image_id is missing")
         if self.known is None:
             raise ValueError("image_id is a number, and no COCO file beside has the photos' names")
-        found = self.known.photos.get(identity(row["image_id"]))
+        found = self.known.photos.get(key_of(row["image_id"]))
         if found is None:
             raise ValueError(f"no image has the id {row['image_id']!r:.40}")
         return found
@@ -148,9 +148,9 @@ class ResultsFile:
         values = row.get("keypoints")
         if not isinstance(values, list) or len(values) % 3 or not values:
             raise ValueError("keypoints is not a list of x, y, score")
-        numbers = number_list(values[self.part], "keypoints")
-        assert numbers is not None
-        rows = numbers.reshape(-1, 3)
+        found = numbers(values[self.part], "keypoints")
+        assert found is not None
+        rows = found.reshape(-1, 3)
         if self.options.points not in (None, len(rows)):
             return None
         missing = (rows == 0).all(axis=1)
@@ -164,7 +164,7 @@ class ResultsFile:
             scores = None
         beside = self.known.schemes if self.known is not None else {}
         own = row.get("scheme") if isinstance(row.get("scheme"), str) else None
-        scheme = self.scheme or own or beside.get(identity(row.get("category_id")))
+        scheme = self.scheme or own or beside.get(key_of(row.get("category_id")))
         box = None if "bbox" in assumed else row.get("bbox")
         score = None if "score" in assumed else row.get("score")
         more = self.others(values) if self.others is not None else {}
@@ -174,15 +174,15 @@ class ResultsFile:
             visibility=np.where(missing, UNLABELLED, VISIBLE).astype(np.uint8),
             confidence=scores,
             box=box_of(box, "bbox", self.first_pixel),
-            score=some_number(score, "score"),
-            attributes=extras(row, _USED) | more,
+            score=one_number(score, "score"),
+            attributes=with_nested(row, _USED) | more,
             source="manual" if row.get("source") == "manual" else "auto",
         )
 
     def _beside(self) -> Known | None:
         """The COCO file in the same folder that has all the ids, where the rows have no names."""
         ids = {
-            identity(row.get("image_id"))
+            key_of(row.get("image_id"))
             for row in self.data
             if isinstance(row, dict) and not isinstance(row.get("file_name"), str)
         }
@@ -215,16 +215,16 @@ def _is_coco(file: Path) -> bool:
 
 def _known(file: Path) -> Known:
     """Photos and schemes of a COCO file; raises InputError when it cannot be read."""
-    data = load_json(file)
+    data = load_json(file, unique=False)
     images, categories = (data.get(key) for key in (KEYS[0], KEYS[2]))
     photos: dict[str, Photo] = {}
     for number, row in enumerate(images if isinstance(images, list) else ()):
         try:
             name = stored_name(row["file_name"], "file_name")
-            sides = [size(row.get(side), side) for side in ("width", "height")]
+            sides = [photo_side(row.get(side), side) for side in ("width", "height")]
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(file, f"images[{number}]: {error}") from None
-        photos[identity(row.get("id"))] = Photo(name, *sides)
+        photos[key_of(row.get("id"))] = Photo(name, *sides)
     schemes: dict[str, str | None] = {}
     for row in categories if isinstance(categories, list) else ():
         if isinstance(row, dict):
@@ -232,5 +232,5 @@ def _known(file: Path) -> Known:
             count = len(names) if isinstance(names, list) else 0
             mark = row.get("scheme")
             known = mark if isinstance(mark, str) else scheme_named(row.get("name"), count)
-            schemes[identity(row.get("id"))] = known
+            schemes[key_of(row.get("id"))] = known
     return Known(photos, schemes)

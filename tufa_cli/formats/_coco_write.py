@@ -10,8 +10,8 @@ import numpy as np
 
 from tufa_cli.annotation import UNLABELLED, AnnotatedImage, Face
 from tufa_cli.formats._base import states
-from tufa_cli.formats._json import dump, rows
-from tufa_cli.formats._names import point_names, skeleton
+from tufa_cli.formats._json import dump_json
+from tufa_cli.formats._names import point_names, skeleton_of
 
 #: Says in ``info`` that 1 means occluded even where no point of the file is visible.
 STRICT = "strict"
@@ -53,13 +53,18 @@ def document(
     info = {"description": "face landmarks", "keypoint_visibility": STRICT}
     category_rows = [{"id": n} | dialect.category(key) for key, n in categories.items()]
     parts = [
-        f'"info": {dump(info, target)}',
+        f'"info": {dump_json(info, target)}',
         '"licenses": []',
         f'"images": {rows(image_rows, target)}',
         f'"annotations": {rows(face_rows, target)}',
         f'"categories": {rows(category_rows, target)}',
     ]
     return "{\n" + ",\n".join(parts) + "\n}"
+
+
+def rows(values: Sequence[Any], target: Path) -> str:
+    """A JSON list with one value a line; raises OutputError."""
+    return "[" + ",".join("\n" + dump_json(value, target) for value in values) + "\n]"
 
 
 def _image_row(image: AnnotatedImage, image_id: int) -> dict[str, Any]:
@@ -134,7 +139,7 @@ def _category_row(key: tuple[str | None, int]) -> dict[str, Any]:
         "name": scheme if scheme is not None else "face",
         "supercategory": "face",
         "keypoints": point_names(scheme, count),
-        "skeleton": [[a + 1, b + 1] for a, b in skeleton(scheme, count)],  # COCO counts from 1
+        "skeleton": [[a + 1, b + 1] for a, b in skeleton_of(scheme, count)],  # COCO counts from 1
     }
     if scheme is not None:
         row["scheme"] = scheme

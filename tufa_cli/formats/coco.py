@@ -99,7 +99,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
             photos = folder.parent / "images"
             roots += [photos / subset, photos, folder.parent / subset]
             split = _split(subset) if photos.is_dir() else None
-        data = load_json(file)
+        data = load_json(file, unique=False)
         yield from CocoFile(file, data, options, pick, roots, split).records()
 
 
@@ -112,7 +112,7 @@ def _read_zip(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
         subset = _subset(member.stem) or ""
         bases = [source.with_suffix(""), source.parent]
         roots = [base / "images" / part for base in bases for part in (subset, "")]
-        data = parse_json(member, _zip.read_member(source, name))
+        data = parse_json(member, _zip.read_member(source, name), unique=False)
         yield from CocoFile(member, data, options, pick, roots, _split(subset)).records()
 
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
 from tufa_cli.formats._coco_results import ResultsFile, sniff_results
-from tufa_cli.formats._coco_write import KEYPOINTS, written_box
+from tufa_cli.formats._coco_write import KEYPOINTS, rows, written_box
 from tufa_cli.formats._files import list_files, sniff_any, write_lines
-from tufa_cli.formats._json import load_json, rows
+from tufa_cli.formats._json import load_json
 
 NAME = "coco-results"
 TITLE = "COCO results JSON, scored points of a model, 0-based"
@@ -51,7 +51,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     Rows without the photos' names need the COCO file that the ids are from beside them.
     """
     for file in list_files(source, SUFFIXES, _sniff_file):
-        yield from ResultsFile(file, load_json(file), options).records()
+        yield from ResultsFile(file, load_json(file, unique=False), options).records()
 
 
 def unholdable(face: Face, options: WriteOptions) -> NDArray[np.bool_]:

@@ -61,7 +61,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     for file in list_files(source, SUFFIXES, _sniff_file):
         folder = file.parent
         roots = [folder, folder / "images", folder.parent, folder.parent / "images"]
-        yield from CocoFile(file, load_json(file), options, pick, roots).records()
+        yield from CocoFile(file, load_json(file, unique=False), options, pick, roots).records()
 
 
 def pick(row: dict[str, Any], category: Category) -> Labels | None:

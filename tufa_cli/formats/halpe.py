@@ -67,7 +67,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     for file in list_files(source, SUFFIXES, _sniff_file):
         folder = file.parent
         roots = [folder, folder / "images", folder.parent, folder.parent / "images"]
-        data = load_json(file)
+        data = load_json(file, unique=False)
         if isinstance(data, list):
             yield from ResultsFile(file, data, options, _FACE, _persons.SCHEME, _others).records()
         else:

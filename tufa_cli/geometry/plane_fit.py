@@ -48,21 +48,31 @@ class Constraint:
 def upright(points: ArrayLike, flip: ArrayLike) -> FloatArray:
     """(K, 2) turned so that its line of left-right symmetry is vertical, centroid at 0.
 
-    flip: (K,) index of the point that takes each point's place in a mirrored face. The turn is
-    the smaller of the two possible ones (under a quarter circle).
+    flip: (K,) index of the point that takes each point's place in a mirrored face, -1 for none.
+    The turn is the smaller of the two possible ones (under a quarter circle); none when no point
+    has a partner.
     """
     shape = np.asarray(points, dtype=np.float64)
+    partner = np.asarray(flip, dtype=np.intp)
     z = _complex(shape - shape.mean(axis=0))
-    mirror = -np.conj(z[np.asarray(flip, dtype=np.intp)])
-    angle = float(np.angle(np.vdot(mirror, z))) / 2
+    paired = partner >= 0
+    if not paired.any():
+        return _pairs(z)
+    own = z[paired] - z[paired].mean()
+    mirror = -np.conj(z[partner[paired]] - z[paired].mean())
+    angle = float(np.angle(np.vdot(mirror, own))) / 2
     return _pairs(z * np.exp(-1j * angle))
 
 
 def symmetric(points: ArrayLike, flip: ArrayLike, axis_x: float = 0.0) -> FloatArray:
-    """The mean of (K, 2) points and their mirror image about the line x = ``axis_x``."""
+    """The mean of (K, 2) points and their mirror image about the line x = ``axis_x``.
+
+    flip: (K,) partners as in ``upright``; a point without one stays where it is.
+    """
     shape = np.asarray(points, dtype=np.float64)
-    mirror = shape[np.asarray(flip, dtype=np.intp)] * (-1.0, 1.0) + (2 * axis_x, 0.0)
-    return np.asarray((shape + mirror) / 2)
+    partner = np.asarray(flip, dtype=np.intp)
+    mirror = shape[partner] * (-1.0, 1.0) + (2 * axis_x, 0.0)
+    return np.where((partner >= 0)[:, None], (shape + mirror) / 2, shape)
 
 
 def centred_in_square(points: ArrayLike, side: float) -> FloatArray:

@@ -20,7 +20,8 @@ class Alignment(nn.Module):
     """Prompts of several schemes in crop units: anchors + embeddings, mirror-symmetric.
 
     The embedding of a point is the mean of its own and of its partner's mirrored, so that a
-    mirrored photo is asked for by the mirrored prompt and flipping stays exact.
+    mirrored photo is asked for by the mirrored prompt and flipping stays exact; a point without a
+    partner keeps its own.
     """
 
     def __init__(self, plane: Plane, schemes: Sequence[str]) -> None:
@@ -29,18 +30,24 @@ class Alignment(nn.Module):
         counts = [len(plane[name]) for name in schemes]
         anchors = torch.full((len(counts), max(counts), 2), 0.5)
         flips = torch.arange(max(counts)).repeat(len(counts), 1)
+        paired = torch.zeros(len(counts), max(counts), 1)
         for i, name in enumerate(schemes):
             anchors[i, : counts[i]] = torch.from_numpy(plane.window.to_crop(plane[name])).float()
-            flips[i, : counts[i]] = torch.from_numpy(get_scheme(name).flip_index)
+            partner = torch.tensor(get_scheme(name).flip)
+            own = torch.arange(counts[i])
+            flips[i, : counts[i]] = torch.where(partner < 0, own, partner)
+            paired[i, : counts[i], 0] = (partner >= 0).float()
         self.counts = counts
         self.register_buffer("anchors", anchors, persistent=False)
         self.register_buffer("flips", flips, persistent=False)
+        self.register_buffer("paired", paired, persistent=False)
         self.embeddings = nn.Parameter(torch.zeros_like(anchors))
 
     def symmetric(self) -> Tensor:
         """(S, K, 2) embeddings in crop units."""
         partner = torch.gather(self.embeddings, 1, self.flips[..., None].expand(-1, -1, 2))
-        return (self.embeddings + partner * partner.new_tensor([-1.0, 1.0])) / 2
+        mean = (self.embeddings + partner * partner.new_tensor([-1.0, 1.0])) / 2
+        return torch.lerp(self.embeddings, mean, self.paired.expand_as(mean))
 
     def forward(self, scheme: Tensor, index: Tensor) -> Tensor:
         """scheme (B,), index (B, K) of points in it, to prompts (B, K, 2) in crop units."""
@@ -49,7 +56,7 @@ class Alignment(nn.Module):
 
     @torch.no_grad()
     def start_from(self, prompts: Mapping[str, NDArray[np.float64]]) -> None:
-        """Take over learned prompts, (K, 2) points_plane by scheme; other schemes stay as they are."""
+        """Take over learned prompts: scheme name to (K, 2) points_plane."""
         for i, name in enumerate(self.schemes):
             theirs = prompts.get(name)
             if theirs is not None and len(theirs) == self.counts[i]:

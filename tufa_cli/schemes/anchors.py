@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.errors import TufaError, UnknownNameError
+from tufa_cli.schemes.curves import Curves
 from tufa_cli.schemes.load import get_scheme
 from tufa_cli.schemes.model import Scheme
-from tufa_cli.schemes.parts import Meaning
-from tufa_cli.schemes.places import CURVE, MEAN, POINT, Estimate, estimate_place
 from tufa_cli.schemes.plane import Plane
 
 FloatArray = NDArray[np.float64]
-
-_RANK = {POINT: 0, MEAN: 1, CURVE: 2}
 
 
 def anchors_for(scheme: Scheme, plane: Plane) -> FloatArray:
     """(K, 2) points_plane of a scheme: the plane's own, or found by meaning.
 
     A plane's own anchors are used only for the scheme of that name with as many points. Otherwise
-    each point is put where a scheme of the plane has its place: as a point if one does, else as a
-    mean, else between the points of a curve (the closest two). Raises TufaError that names the
-    points for which no scheme on the plane has a place.
+    each point is put where the plane's curves have its part and t. Raises TufaError that names the
+    points for which the plane has no place.
     """
     own = plane.anchors.get(scheme.name)
     if own is not None and len(own) == len(scheme) and is_shipped(scheme):
@@ -40,10 +37,8 @@ def place_by_meaning(
 
     layouts: the plane's schemes by name; the shipped ones when left out.
     """
-    if layouts is None:
-        layouts = {name: get_scheme(name) for name in plane.anchors if _loads(name)}
-    known = [(layouts[name], points) for name, points in _in_order(plane) if name in layouts]
-    places = [_place(meaning, known) for meaning in scheme.meanings]
+    curves = curves_of(plane) if layouts is None else _curves(plane, layouts)
+    places = [curves.at(meaning) for meaning in scheme.meanings]
     lost = [
         f"{name} ({meaning})" if str(meaning) != name else name
         for name, meaning, place in zip(scheme.names, scheme.meanings, places, strict=True)
@@ -58,30 +53,14 @@ def place_by_meaning(
     return np.array([place for place in places if place is not None])
 
 
-def _place(meaning: Meaning, known: list[tuple[Scheme, FloatArray]]) -> FloatArray | None:
-    best: tuple[tuple[int, float], FloatArray] | None = None
-    for scheme, points in known:
-        estimate = estimate_place(scheme, meaning)
-        if estimate is None:
-            continue
-        used = points[list(estimate.weights)]
-        place = np.array(list(estimate.weights.values())) @ used
-        rank = (_RANK[estimate.how], _reach(estimate, used, place))
-        if best is None or rank < best[0]:
-            best = (rank, place)
-    return None if best is None else best[1]
+@lru_cache(maxsize=8)
+def curves_of(plane: Plane) -> Curves:
+    """The parts of a plane as curves, of the schemes on it that ship."""
+    return _curves(plane, {name: get_scheme(name) for name in plane.anchors if _loads(name)})
 
 
-def _reach(estimate: Estimate, used: FloatArray, place: FloatArray) -> float:
-    """Distance to the nearest point that the estimate rests on; 0 unless on a curve."""
-    if estimate.how != CURVE:
-        return 0.0
-    return float(np.sort(np.linalg.norm(used - place, axis=1))[:2].sum())
-
-
-def _in_order(plane: Plane) -> list[tuple[str, FloatArray]]:
-    """The plane's schemes, the reference first: among equals it decides."""
-    return sorted(plane.anchors.items(), key=lambda item: item[0] != plane.reference)
+def _curves(plane: Plane, layouts: Mapping[str, Scheme]) -> Curves:
+    return Curves(plane.anchors, layouts, plane.reference)
 
 
 def is_shipped(scheme: Scheme) -> bool:

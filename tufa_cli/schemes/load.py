@@ -11,6 +11,7 @@ A scheme file::
       - {part: jaw, from: 0, to: 1, count: 33}
       - {part: left_eye_upper, t: [0, 0.25, 0.5, 0.75]}
       - {part: left_pupil}      # a named point; `name:`/`names:` may rename points
+      - {place: [0.2, 0.6]}     # a point of no part, by its coordinates on the plane
     flip: [[0, 32]]             # only where the meanings do not tell
     skeleton: [[0, 1]]          # only where the parts do not tell; replaces the derived one
     skeleton_also: [[4, 5]]     # lines to draw beside the derived ones
@@ -29,7 +30,7 @@ import yaml
 from tufa_cli.errors import InputError, ProblemsError, UnknownNameError, nearest
 from tufa_cli.schemes.files import builtin_names, builtin_text
 from tufa_cli.schemes.model import Scheme
-from tufa_cli.schemes.parts import Meaning, canonical, load_parts, mirrored, same
+from tufa_cli.schemes.parts import Meaning, PlaceIndex, canonical, free_place, load_parts, mirrored
 
 _KEYS = {
     "name",
@@ -44,7 +45,9 @@ _KEYS = {
 }
 #: Guards against a slip of the finger in `count`.
 _MOST_POINTS = 10_000
-_POINT_KEYS = {"part", "t", "from", "to", "count", "name", "names"}
+#: And in `place`: coordinates on the plane, of which the face fills the unit square.
+_FARTHEST = 10.0
+_POINT_KEYS = {"part", "t", "from", "to", "count", "name", "names", "place"}
 
 
 def get_scheme(name_or_file: str) -> Scheme:
@@ -164,6 +167,10 @@ def _points(raw: Any, problems: list[str]) -> tuple[list[Meaning], list[str], in
         for key in entry:
             if key not in _POINT_KEYS:
                 problems.append(f"{where}: unknown key '{key}'")
+        if "place" in entry:
+            _free_points(entry, where, meanings, names, problems)
+            count += 1
+            continue
         part = str(entry.get("part"))
         if part not in load_parts():
             near = nearest(part, load_parts())
@@ -179,12 +186,37 @@ def _points(raw: Any, problems: list[str]) -> tuple[list[Meaning], list[str], in
     return meanings, names, count
 
 
+def _free_points(
+    entry: dict[str, Any],
+    where: str,
+    meanings: list[Meaning],
+    names: list[str],
+    problems: list[str],
+) -> None:
+    """A point by its coordinates on the plane."""
+    for key in ("part", "t", "from", "to", "count", "names"):
+        if key in entry:
+            problems.append(f"{where}: a place takes no '{key}'")
+    try:
+        x, y = (float(value) for value in entry["place"])
+    except (TypeError, ValueError):
+        problems.append(f"{where}: place is [x, y] on the plane")
+        return
+    if not (abs(x) <= _FARTHEST and abs(y) <= _FARTHEST):
+        problems.append(f"{where}: place {x:g}, {y:g} lies far from the face; it fills about 0..1")
+        return
+    names.append(str(entry.get("name", f"place_{len(meanings):03d}")))
+    meanings.append(free_place(x, y))
+
+
 def _doubles(meanings: list[Meaning], names: list[str]) -> list[str]:
     problems = []
+    index = PlaceIndex()
     for i, meaning in enumerate(meanings):
-        twin = next((j for j in range(i) if same(meanings[j], meaning)), None)
+        twin = index.find(meaning)
         if twin is not None:
             problems.append(f"points {twin} and {i} both mean {meaning}")
+        index.add(meaning)
     if not problems:
         seen: set[str] = set()
         for name in names:
@@ -238,16 +270,14 @@ def _names(
 
 def _flip(raw: Any, meanings: list[Meaning], count: int, problems: list[str]) -> tuple[int, ...]:
     given = dict(pair for a, b in _pairs(raw, "flip", count, problems) for pair in ((a, b), (b, a)))
+    index = PlaceIndex(meanings)
     flip = []
     for i, meaning in enumerate(meanings):
-        want = mirrored(meaning)
-        found = given.get(i, next((j for j, m in enumerate(meanings) if same(m, want)), None))
-        if found is None:
-            problems.append(f"point {i} ({meaning}): no point at its mirror {want}; add flip")
-        flip.append(i if found is None else found)
+        found = given.get(i, index.find(mirrored(meaning)))
+        flip.append(-1 if found is None else found)
     if not problems:
         for i, j in enumerate(flip):
-            if flip[j] != i:
+            if j >= 0 and flip[j] != i:
                 problems.append(f"flip is not its own inverse: {i} -> {j} -> {flip[j]}")
     return tuple(flip)
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tufa_cli.schemes.parts import Meaning, load_parts, same
+from tufa_cli.schemes.parts import Meaning, PlaceIndex
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Scheme:
 
     meanings: (K) the place of each point on the face.
     names: (K) a unique name for each point.
-    flip: (K) index of the point that takes each point's place in a mirrored photo.
+    flip: (K) index of the point that takes each point's place in a mirrored photo, -1 where the
+        scheme has none (profiles, one-sided schemes).
     skeleton: pairs of indices to draw lines between.
     normaliser: the pair of indices whose distance divides errors, or None for the side of the
         plane's face box (aflw21, aflw19).
@@ -37,27 +38,35 @@ class Scheme:
     def __len__(self) -> int:
         return len(self.meanings)
 
+    @property
+    def has_flip(self) -> bool:
+        """Whether every point has a partner, so that photos may be mirrored."""
+        return all(index >= 0 for index in self.flip)
+
     @cached_property
     def flip_index(self) -> NDArray[np.intp]:
-        """(K,) ``flip`` as an index array: mirrored points are ``points[flip_index]``."""
+        """(K,) ``flip`` as an index array: mirrored points are ``points[flip_index]``.
+
+        Only for schemes that have one (``has_flip``).
+        """
         return np.asarray(self.flip, dtype=np.intp)
 
     @cached_property
     def groups(self) -> dict[str, list[int]]:
         """Indices of the points by the group of their part (jaw, left_eye, mouth ...)."""
-        parts = load_parts()
         groups: dict[str, list[int]] = {}
         for index, meaning in enumerate(self.meanings):
-            groups.setdefault(parts[meaning.part].group, []).append(index)
+            groups.setdefault(meaning.group, []).append(index)
         return groups
+
+    @cached_property
+    def places(self) -> PlaceIndex:
+        """Finds the point that means a place."""
+        return PlaceIndex(self.meanings)
 
     def shared_with(self, other: Scheme) -> Iterator[tuple[int, int]]:
         """Pairs (index here, index there) of points that mean the same."""
-        by_part: dict[str, list[int]] = {}
-        for j, meaning in enumerate(other.meanings):
-            by_part.setdefault(meaning.part, []).append(j)
         for i, meaning in enumerate(self.meanings):
-            for j in by_part.get(meaning.part, ()):
-                if same(meaning, other.meanings[j]):
-                    yield i, j
-                    break
+            j = other.places.find(meaning)
+            if j is not None:
+                yield i, j

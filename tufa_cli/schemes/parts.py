@@ -6,7 +6,8 @@ the same part and t mean the same (DESIGN section 4, "Semantics").
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -16,8 +17,11 @@ import yaml
 from tufa_cli.errors import ProblemsError
 from tufa_cli.schemes.files import builtin_text
 
-#: Two fractions closer than this are the same place on a part.
+#: Two fractions, or two coordinates of free places, closer than this are the same place.
 T_TOLERANCE = 1e-4
+
+#: The part of places that are given by their coordinates on the plane.
+FREE = "plane"
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,24 @@ class Part:
 
 @dataclass(frozen=True, order=True)
 class Meaning:
-    """A place on the face: a part and a fraction along it (0 for a named point)."""
+    """A place on the face: a part and a fraction along it (0 for a named point).
+
+    Or, for a point that no part describes, ``FREE`` with its ``place``: x, y on the plane.
+    """
 
     part: str
     t: float = 0.0
+    place: tuple[float, float] | None = None
 
     def __str__(self) -> str:
+        if self.place is not None:
+            return f"{FREE}({self.place[0]:g}, {self.place[1]:g})"
         return self.part if self.t == 0 else f"{self.part}@{self.t:g}"
+
+    @property
+    def group(self) -> str:
+        """The row under which reports and pictures put it (jaw, left_eye ...)."""
+        return FREE if self.place is not None else load_parts()[self.part].group
 
 
 @lru_cache(maxsize=1)
@@ -116,19 +131,63 @@ def parse_place(text: str) -> Meaning:
 
 def mean_places(meaning: Meaning) -> tuple[Meaning, ...]:
     """The places whose mean ``meaning`` is by definition; empty for most places."""
+    if meaning.place is not None:
+        return ()
     entry = load_parts()[meaning.part]
     if entry.is_curve:
         return tuple(canonical(part, meaning.t) for part in entry.mean_of)
     return tuple(parse_place(place) for place in entry.mean_of)
 
 
+def free_place(x: float, y: float) -> Meaning:
+    """A place by its coordinates on the plane (points_plane)."""
+    return Meaning(FREE, 0.0, (round(float(x), 6), round(float(y), 6)))
+
+
 def mirrored(meaning: Meaning) -> Meaning:
     """The place that ``meaning`` becomes when the face is flipped left to right."""
+    if meaning.place is not None:
+        return free_place(1 - meaning.place[0], meaning.place[1])
     part = load_parts()[meaning.part]
     t = 1 - meaning.t if part.reverse else meaning.t
     return Meaning(part.mirror, round(t, 6) if part.is_curve else 0.0)
 
 
 def same(a: Meaning, b: Meaning) -> bool:
-    """Whether two places are equal within the tolerance on t."""
+    """Whether two places are equal within the tolerance."""
+    if a.place is not None and b.place is not None:
+        return all(abs(u - v) <= T_TOLERANCE for u, v in zip(a.place, b.place, strict=True))
     return a.part == b.part and abs(a.t - b.t) <= T_TOLERANCE
+
+
+class PlaceIndex:
+    """Finds which of many places is the same as a given one, without comparing with each."""
+
+    def __init__(self, meanings: Iterable[Meaning] = ()) -> None:
+        self._cells: dict[tuple[str, int, int], list[tuple[int, Meaning]]] = {}
+        self._count = 0
+        for meaning in meanings:
+            self.add(meaning)
+
+    def add(self, meaning: Meaning) -> None:
+        """Add a place under the next index."""
+        part, u, v = _cell(meaning)
+        self._cells.setdefault((part, u, v), []).append((self._count, meaning))
+        self._count += 1
+
+    def find(self, meaning: Meaning) -> int | None:
+        """The lowest index of a place that is the same, or None."""
+        part, u, v = _cell(meaning)
+        found = [
+            index
+            for du in (-1, 0, 1)
+            for dv in ((-1, 0, 1) if meaning.place is not None else (0,))
+            for index, other in self._cells.get((part, u + du, v + dv), ())
+            if same(meaning, other)
+        ]
+        return min(found, default=None)
+
+
+def _cell(meaning: Meaning) -> tuple[str, int, int]:
+    u, v = (meaning.t, 0.0) if meaning.place is None else meaning.place
+    return meaning.part, math.floor(u / (2 * T_TOLERANCE)), math.floor(v / (2 * T_TOLERANCE))

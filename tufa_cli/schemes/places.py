@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tufa_cli.geometry.plane_fit import lagrange_weights
 from tufa_cli.schemes.model import Scheme
-from tufa_cli.schemes.parts import T_TOLERANCE, Meaning, canonical, load_parts, mean_places, same
+from tufa_cli.schemes.parts import T_TOLERANCE, Meaning, canonical, load_parts, mean_places
 
 #: A curve is followed between two points only when their t differ by no more than this.
 LARGEST_GAP = 0.34
@@ -63,9 +63,11 @@ def _places_of(owner: Scheme, other: Scheme) -> Iterator[SharedPlace]:
 
 def estimate_place(scheme: Scheme, meaning: Meaning) -> Estimate | None:
     """Where ``scheme`` has the place ``meaning``, or None when it does not tell."""
-    for index, own in enumerate(scheme.meanings):
-        if same(own, meaning):
-            return Estimate({index: 1.0}, POINT)
+    index = scheme.places.find(meaning)
+    if index is not None:
+        return Estimate({index: 1.0}, POINT)
+    if meaning.place is not None:
+        return None
     return _as_mean(scheme, meaning) or _on_curve(scheme, meaning)
 
 
