@@ -92,7 +92,9 @@ def filling(folder: Path, overwrite: bool = False) -> Iterator[Path]:
     staged: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        name = tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent)
+        # The folder above one that is there already need not be ours to write to.
+        beside = folder if folder.exists() else folder.parent
+        name = tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=beside)
         staged = Path(name)
         yield staged
         staged.chmod(0o777 & ~_umask())

@@ -62,11 +62,6 @@ class FormatName(click.ParamType):
     help="Folder of the photos, where they do not lie as the format has it.",
 )
 @click.option(
-    "--extract",
-    type=click.Path(path_type=Path),
-    help="Folder to write photos to, as PNG, that lie inside SOURCE (cofw).",
-)
-@click.option(
     "--index-base",
     type=click.Choice(["0", "1"]),
     help="Number of the first pixel in SOURCE.  [default: the format's]",
@@ -213,7 +208,6 @@ def _read(
             index_base=_base(given["index_base"]),
             coco_visibility=given["coco_visibility"],
             negatives=given["negatives"],
-            extract=None if given["dry_run"] else given["extract"],
             settings=given["from_setting"],
             on_error=skip if given["on_error"] == "skip" else None,
             on_note=lambda text: click.echo(f"Note: {text}", err=True),

@@ -53,16 +53,30 @@ __all__ = [
 
 #: Name of a format -> its module in this package.
 BUILT_IN = {
+    "300vw": "vw300",
+    "300w-lp": "w300lp",
+    "aflw-sqlite": "aflw_sqlite",
+    "aflwinfo": "aflwinfo",
+    "celeba": "celeba",
     "coco": "coco",
     "coco-results": "coco_results",
     "coco-wholebody": "coco_wholebody",
+    "cofw": "cofw",
+    "cofw68": "cofw68",
     "csv": "wide_csv",
+    "cvat": "cvat",
     "datumaro": "datumaro",
+    "dlib": "dlib",
     "halpe": "halpe",
+    "helen": "helen",
     "hf-jsonl": "hf_jsonl",
+    "hrnet-csv": "hrnet_csv",
+    "jd": "jd",
+    "lapa": "lapa",
     "ljson": "ljson",
     "merl-rav": "merl_rav",
     "mtfl": "mtfl",
+    "muct": "muct",
     "openface": "openface",
     "pts": "pts",
     "py-feat": "py_feat",
@@ -156,7 +170,6 @@ def read(
     index_base: int | None = None,
     coco_visibility: Literal["auto", "strict"] = "auto",
     negatives: Literal["error", "keep"] = "error",
-    extract: Path | str | None = None,
     settings: Mapping[str, str] | None = None,
     on_error: Callable[[InputError], None] | None = None,
     on_note: Callable[[str], None] | None = None,
@@ -171,7 +184,6 @@ def read(
     index_base: number of the first pixel on disk where it is not the format's own.
     coco_visibility: "auto" reads 1 as visible in files without any 2; "strict" never does.
     negatives: what plain .pts files do with pairs of negative numbers.
-    extract: folder to write photos to, without loss, that lie inside the source itself (cofw).
     settings: what only the chosen format asks for, by name (its ``SETTINGS``).
     on_error: called with each item that cannot be read, which is left out; None raises it.
     on_note: called with remarks on what was left aside.
@@ -191,7 +203,6 @@ def read(
         index_base=index_base,
         coco_visibility=coco_visibility,
         negatives=negatives,
-        extract=Path(extract) if extract is not None else None,
         settings=dict(settings or {}),
         on_error=on_error,
         on_note=on_note,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
 from tufa_cli.annotation import AnnotatedImage, Face
-from tufa_cli.errors import InputError
+from tufa_cli.errors import InputError, UnknownNameError
 
 MissingPolicy = Literal["error", "drop-face", "sentinel"]
+#: Marks a box that nobody labelled in formats where a face must have one.
+BOX_FROM_POINTS = "points"
+
 MISSING_POLICIES: tuple[MissingPolicy, ...] = ("error", "drop-face", "sentinel")
 
 
@@ -42,8 +45,8 @@ class Capabilities:
     image_attributes: whether a photo's own attributes are held, or the names of those that are.
     points: the number of points it takes, several numbers, or None for any.
     index_base: number of the first pixel on disk.
-    read_only: why the format is read but not written; None where it is written.
     streams: ``write`` takes the records one by one, so that memory does not grow with their number.
+    read_only: why the format is read but not written; None where it is written.
     """
 
     float: bool = True
@@ -63,8 +66,8 @@ class Capabilities:
     image_attributes: bool | tuple[str, ...] = False
     points: int | tuple[int, ...] | None = None
     index_base: int = 0
-    read_only: str | None = None
     streams: bool = False
+    read_only: str | None = None
 
     @property
     def counts(self) -> tuple[int, ...] | None:
@@ -90,7 +93,6 @@ class ReadOptions:
     """How to read; see ``tufa_cli.formats.read`` for each option.
 
     scheme, points: the name the caller gave and its number of points; None where not given.
-    extract: folder to write photos to that lie inside the source itself; None leaves them there.
     settings: what only some formats ask for, by name; a format lists its own in ``SETTINGS``.
     on_error: called with an item that cannot be read, which is then left out; None raises it.
     on_note: called with remarks a user should see.
@@ -102,7 +104,6 @@ class ReadOptions:
     index_base: int | None = None
     coco_visibility: Literal["auto", "strict"] = "auto"
     negatives: Literal["error", "keep"] = "error"
-    extract: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     on_error: Callable[[InputError], None] | None = None
     on_note: Callable[[str], None] | None = None
@@ -146,6 +147,12 @@ class WriteOptions:
         if self.on_note is not None:
             self.on_note(text)
 
+    def tell(self, counts: Mapping[str, int]) -> None:
+        """Remarks that begin with how often it was: "faces without a box got ..."."""
+        for what, count in counts.items():
+            if count:
+                self.note(f"{count} {what}")
+
 
 @dataclass(frozen=True)
 class WriteReport:
@@ -175,11 +182,12 @@ class Format(Protocol):
     Optional beside these: ``holds_attribute(name, value, face) -> bool`` and
     ``holds_image_attribute(name, value) -> bool``; ``unholdable(face, options) -> (K,) bool``,
     labelled points it cannot write; ``outside(face, image) -> (K,) bool``, those that it cannot
-    because of where they lie in that photo; ``renamed(images) -> list[str]``, photos that a reader
-    will find under another path; ``lost(image) -> list[str]``, what else is lost of a photo;
-    ``remarks(images) -> list[str]`` where it does not stream; ``SETTINGS`` and ``WRITE_SETTINGS``,
-    mappings of the settings its reader and writer take to what they do. A format whose
-    ``CAPABILITIES.read_only`` gives a reason is never asked to ``write``.
+    because of where they lie in that photo; ``lost(image) -> list[str]``, what else is lost of a
+    photo; ``remarks(images) -> list[str]`` where it does not stream;
+    ``renames() -> Callable[[AnnotatedImage], bool]``, which makes a check for records that go by in
+    order: whether a reader will find the photo under another path; ``SETTINGS`` and
+    ``WRITE_SETTINGS``, mappings of the settings its reader and writer take to what they do. A
+    format whose ``CAPABILITIES.read_only`` gives a reason is never asked to ``write``.
     """
 
     @property
@@ -202,24 +210,48 @@ def first(items: Iterable[str], count: int = 3) -> str:
     return ", ".join(items[:count]) + more
 
 
-class Notes:
-    """Remarks of one kind counted while a file is read, and said once at its end."""
+def one_of(options: ReadOptions, setting: str, values: Sequence[str]) -> str:
+    """A setting that is one of these words, the first when it is not given; raises TufaError."""
+    value = options.settings.get(setting, values[0])
+    if value not in values:
+        raise UnknownNameError(f"value of the setting {setting}", value, values)
+    return value
 
-    def __init__(self) -> None:
+
+class Tally:
+    """What became of a file's faces while it is read, said once at its end.
+
+    other: what is said of faces of another scheme than the one asked for.
+    """
+
+    def __init__(self, other: str = "faces are not of this scheme") -> None:
+        self._other = other
+        self._taken = 0
         self._counts: Counter[str] = Counter()
 
-    def add(self, what: str, count: int = 1) -> None:
-        """``what`` reads on from a number: "boxes belong to no face"."""
+    def took(self, face: Face | None) -> bool:
+        """Count a face that was read, or None for one of another scheme; whether it was one."""
+        if face is None:
+            self._counts[self._other] += 1
+        else:
+            self._taken += 1
+        return face is not None
+
+    def aside(self, what: str, count: int = 1) -> None:
+        """Count what was left aside; ``what`` reads on from a number: "boxes without points"."""
         self._counts[what] += count
 
-    def __getitem__(self, what: str) -> int:
-        return self._counts[what]
-
-    def say(self, where: object, note: Callable[[str], None]) -> None:
-        """Call ``note`` with each kind that occurred: ``where: 3 boxes belong to no face``."""
+    def close(self, path: object, options: ReadOptions) -> None:
+        """Tell it; raises InputError when no face was of the scheme that was asked for."""
+        if self._counts[self._other] and not self._taken and options.scheme is not None:
+            raise InputError(
+                path,
+                f"no face has the {options.points} points of {options.scheme}",
+                hint="name the scheme the file was labelled in",
+            )
         for what, count in self._counts.items():
             if count:
-                note(f"{where}: {count} {what}")
+                options.note(f"{path}: {count} {what}")
 
 
 def states(face: Face) -> list[int]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
-from tufa_cli.formats._base import ReadOptions, Sniff
+from tufa_cli.formats._base import ReadOptions, Sniff, Tally
 from tufa_cli.formats._coco_write import STRICT
 from tufa_cli.formats._files import first_root
 from tufa_cli.formats._json import box_of, numbers, one_number, photo_side, with_nested
@@ -181,7 +181,8 @@ class CocoFile:
         faces: dict[str, list[Face]] = {}
         known = {key_of(row.get("id")) for row in self.data["images"] if isinstance(row, dict)}
         ids: set[str] = set()
-        repeated = faceless = other = taken = 0
+        tally = Tally("annotations are not faces of this scheme")
+        repeated = 0
         for number, row in enumerate(self.data["annotations"]):
             where = f"annotations[{number}]"
             try:
@@ -197,28 +198,13 @@ class CocoFile:
                 continue
             repeated += key_of(row.get("id")) in ids
             ids.add(key_of(row.get("id")))
-            if face is None:
-                faceless += labels is None
-                other += labels is not None
-                continue
-            taken += 1
-            faces.setdefault(key_of(row["image_id"]), []).append(face)
-        self._remark(repeated, faceless, other, taken)
+            if labels is None:
+                tally.aside("annotations have no labelled face")
+            elif tally.took(face) and face is not None:
+                faces.setdefault(key_of(row["image_id"]), []).append(face)
+        tally.aside("annotations repeat another's id", repeated)
+        tally.close(self.path, self.options)
         return faces
-
-    def _remark(self, repeated: int, faceless: int, other: int, taken: int) -> None:
-        if repeated:
-            self.options.note(f"{self.path}: {repeated} annotations repeat another's id")
-        if faceless:
-            self.options.note(f"{self.path}: {faceless} annotations have no labelled face")
-        if other and not taken and self.options.scheme is not None:
-            raise InputError(
-                self.path,
-                f"no face has the {self.options.points} points of {self.options.scheme}",
-                hint="name the scheme the file was labelled in",
-            )
-        if other:
-            self.options.note(f"{self.path}: {other} annotations are not faces of this scheme")
 
     def _image(self, row: Any, faces: dict[str, list[Face]], common: str | None) -> AnnotatedImage:
         if not isinstance(row, dict):

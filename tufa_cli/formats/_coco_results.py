@@ -14,7 +14,7 @@ import numpy as np
 
 from tufa_cli.annotation import UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
-from tufa_cli.formats._base import ReadOptions, Sniff
+from tufa_cli.formats._base import ReadOptions, Sniff, Tally
 from tufa_cli.formats._coco_read import HALPE_NUMBERS, KEYS, key_of, sniff_file
 from tufa_cli.formats._files import first_root
 from tufa_cli.formats._json import (
@@ -94,7 +94,7 @@ class ResultsFile:
         rows = [row for row in self.data if isinstance(row, dict)]
         names = [row.get("file_name", row.get("image_id")) for row in rows]
         common = common_folder((n for n in names if isinstance(n, str)), self.options.root)
-        other = 0
+        tally = Tally("results are not faces of this scheme")
         for number, row in enumerate(self.data):
             try:
                 if not isinstance(row, dict):
@@ -104,32 +104,18 @@ class ResultsFile:
             except (ValueError, TypeError, TufaError) as error:
                 self.options.failed(InputError(self.path, f"result {number}: {error}"))
                 continue
-            if face is None:
-                other += 1
+            if not tally.took(face) or face is None:
                 continue
             photos.setdefault(photo.name, photo)
             faces.setdefault(photo.name, []).append(face)
-        self._remark(other, len(faces))
+        tally.aside("results have flags up to 2 where others have scores", self.flagged)
+        tally.close(self.path, self.options)
         folder = self.path.parent
         roots = [*([Path(common)] if common else []), folder, folder / "images", folder.parent]
         root = self.options.root or first_root(roots, next(iter(faces), ""))
         for name, members in faces.items():
             _, width, height = photos[name]
             yield AnnotatedImage(name, tuple(members), width, height, root=str(root))
-
-    def _remark(self, other: int, taken: int) -> None:
-        if other and not taken and self.options.scheme is not None:
-            raise InputError(
-                self.path,
-                f"no face has the {self.options.points} points of {self.options.scheme}",
-                hint="name the scheme of the results",
-            )
-        if other:
-            self.options.note(f"{self.path}: {other} results are not faces of this scheme")
-        if self.flagged:
-            self.options.note(
-                f"{self.path}: {self.flagged} results have flags up to 2 where others have scores"
-            )
 
     def _photo(self, row: dict[str, Any], common: str | None) -> Photo:
         key = "file_name" if "file_name" in row else "image_id"

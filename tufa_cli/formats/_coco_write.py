@@ -9,15 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tufa_cli.annotation import UNLABELLED, AnnotatedImage, Face
-from tufa_cli.formats._base import states
+from tufa_cli.formats._base import BOX_FROM_POINTS, states
 from tufa_cli.formats._json import dump_json
 from tufa_cli.formats._names import point_names, skeleton_of
 
 #: Says in ``info`` that 1 means occluded even where no point of the file is visible.
 STRICT = "strict"
-
-#: pycocotools wants a box for every annotation; this marks one that nobody labelled.
-BOX_FROM_POINTS = "points"
 
 #: Extras that other programs look for beside the keypoints, not in ``attributes``.
 _TOP_LEVEL = frozenset(["area", "center", "iscrowd", "scale", "segmentation"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +46,10 @@ def list_records(
 ) -> Iterator[AnnotatedImage]:
     """Records of one list; see ``read_rows``. header: lines (not blank ones) before the first row.
 
-    Memory does not grow with the faces but for some 30 bytes each.
+    Memory does not grow with the faces but for some 32 bytes each.
     """
     root = options.root
-    for rows in rows_by_photo(file, name_of, header):
+    for rows in PhotoRows(file, name_of, header):
         name, faces = "", []
         for line, text in rows:
             try:
@@ -63,34 +64,16 @@ def list_records(
             yield AnnotatedImage(name, tuple(faces), root=str(root))
 
 
-def rows_by_photo(
-    file: Path, name_of: Callable[[str], str], header: int = 0
-) -> Iterator[list[tuple[int, str]]]:
+class PhotoRows:
     """(line, text) of the rows of each photo together, in the order of the photos' first rows.
 
-    The file is read twice: at first only to learn which names occur again, and where. A row whose
-    name cannot be had stands alone.
+    The list is read twice: at first only to learn which names occur again, and where, which takes
+    32 bytes a row. A row whose name cannot be had stands alone. header: lines (not blank ones)
+    before the first row.
     """
-    index = _RowIndex(file, name_of, header)
-    if not index.repeated.any():
-        for row, (line, _, text) in enumerate(text_lines(file)):
-            if row >= header:
-                yield [(line, text)]
-        return
-    for row, (line, _, text) in enumerate(text_lines(file), start=-header):
-        if row < 0:
-            continue
-        if row >= len(index.repeated) or not index.repeated[row]:
-            yield [(line, text)]
-        else:
-            yield from index.group(row)
 
-
-class _RowIndex:
-    """Where the rows of each photo stand in a list: 24 bytes a row, no names."""
-
-    def __init__(self, file: Path, name_of: Callable[[str], str], header: int) -> None:
-        self.file, self.name_of = file, name_of
+    def __init__(self, file: Path, name_of: Callable[[str], str], header: int = 0) -> None:
+        self.file, self.name_of, self.header = file, name_of, header
         keys, places = array("q"), array("q")
         for row, (line, offset, text) in enumerate(text_lines(file), start=-header):
             if row < 0:
@@ -107,11 +90,35 @@ class _RowIndex:
         ordered = found[self.order]
         starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(found) else found
         sizes = np.diff(np.r_[starts, len(found)])
-        #: The number of a row's group, whose rows are order[starts[g] : starts[g] + sizes[g]].
+        # The rows of group g are order[starts[g] : starts[g] + sizes[g]].
         self.group_of = np.empty(len(found), dtype=np.int64)
         self.group_of[self.order] = np.repeat(np.arange(len(starts)), sizes)
-        self.starts, self.sizes = starts, sizes
+        self.starts, self.sizes, self.keys = starts, sizes, ordered
         self.repeated = sizes[self.group_of] > 1
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[list[tuple[int, str]]]:
+        for row, (line, _, text) in enumerate(text_lines(self.file), start=-self.header):
+            if row < 0:
+                continue
+            if row >= len(self) or not self.repeated[row]:
+                yield [(line, text)]
+            else:
+                yield from self.group(row)
+
+    def find(self, name: str) -> list[tuple[int, str]]:
+        """The rows of a photo, wherever they stand; none when it is not in the list."""
+        key = hash(name)
+        start, end = np.searchsorted(self.keys, [key, key + 1])  # a key is below 2 ** 61
+        places = [(int(line), int(offset)) for line, offset in self.places[self.order[start:end]]]
+        return [
+            (line, text)
+            for line, text in lines_at(self.file, places)
+            if photo_name(self.name_of(text)) == name
+        ]
 
     def group(self, row: int) -> Iterator[list[tuple[int, str]]]:
         """The rows of a photo when ``row`` is the first of them, else nothing."""
@@ -124,6 +131,38 @@ class _RowIndex:
         for line, text in lines_at(self.file, places):  # two names may share a key, if never so far
             by_name.setdefault(photo_name(self.name_of(text)), []).append((line, text))
         yield from by_name.values()
+
+
+class Companion:
+    """A list that says more of the photos of another: a row is found at once where both lists are
+    in the same order, and by an index where they are not. header as for ``PhotoRows``.
+    """
+
+    def __init__(self, file: Path, name_of: Callable[[str], str], header: int = 0) -> None:
+        self.file, self.name_of, self.header = file, name_of, header
+        self._next = islice(text_lines(file), header, None)
+        self._index: PhotoRows | None = None
+
+    def find(self, name: str) -> tuple[int, str] | None:
+        """(line, text) of a photo's row, or None; raises InputError for a row without a name."""
+        if self._index is None:
+            line, _, text = next(self._next, (0, 0, ""))
+            if line and self._checked(line, text) == name:
+                return line, text
+            for line, _, text in islice(text_lines(self.file), self.header, None):
+                self._checked(line, text)
+            self._index = PhotoRows(self.file, self.name_of, self.header)
+        rows = self._index.find(name)
+        if len(rows) > 1:
+            problem = f"'{name}' again: it stands in line {rows[0][0]} already"
+            raise InputError(self.file, problem, rows[1][0])
+        return rows[0] if rows else None
+
+    def _checked(self, line: int, text: str) -> str:
+        try:
+            return photo_name(self.name_of(text))
+        except ValueError as error:
+            raise InputError(self.file, str(error), line) from None
 
 
 def whole(token: str, what: str) -> int:

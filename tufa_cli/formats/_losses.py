@@ -47,21 +47,17 @@ class Losses:
             )
         self._places = missing == "error" and any(map(partial(hasattr, chosen), _MISPLACED))
         self._image_checks = _image_checks(chosen)
+        self._own: Callable[[AnnotatedImage], Iterable[str]] = getattr(chosen, "lost", lambda i: ())
+        self._more: dict[str, None] = {}
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
         self._names: set[str] = set()
-        self._own: Callable[[AnnotatedImage], Iterable[str]] = getattr(chosen, "lost", lambda i: ())
-        self._more: dict[str, None] = {}
-        self._renamed = getattr(chosen, "renamed", None)
-        self._photos: list[AnnotatedImage] = []
 
     def add(self, image: AnnotatedImage) -> None:
         """Look at one more record."""
         for what, image_check in self._image_checks:
             if image_check(image):
                 self._hit(what, image)
-        if self._renamed is not None:
-            self._photos.append(replace(image, faces=(), attributes={}))
         for what in self._own(image):
             self._more.setdefault(what)
             self._hit(what, image)
@@ -88,10 +84,6 @@ class Losses:
             if self._counts[what]:
                 count = _count(self._counts[what], "photo")
                 lost.append(f"{what}: {count}, first {self._first[what]}")
-        renamed = self._renamed(self._photos) if self._renamed is not None else []
-        if renamed:
-            count = _count(len(renamed), "photo")
-            lost.append(f"the photo's name or folder: {count}, first {renamed[0]}")
         if self._names:
             lost.append(f"attributes of faces: {first(sorted(self._names), 8)}")
         return lost
@@ -140,6 +132,9 @@ def _image_checks(chosen: Format) -> list[tuple[str, Callable[[AnnotatedImage], 
         )
     if caps.one_face:
         checks.append(("all but the first face", lambda image: len(image.faces) > 1))
+    renames = getattr(chosen, "renames", None)
+    if renames is not None:
+        checks.append(("the photo's name or folder", renames()))
     checks.append(("the photo's attributes", lambda image: _unheld_of_photo(image, chosen)))
     return checks
 

@@ -86,9 +86,10 @@ class FaceClasses:
         key = (face.scheme, len(face.points_px))
         if key not in self.found:
             scheme, count = key
-            label = scheme if scheme is not None and scheme.strip() == scheme else FACE
-            while label in self._labels or not label:
-                label = f"{label or FACE}-{count}"
+            plain = scheme is not None and scheme.isprintable() and scheme.strip() == scheme != ""
+            label = str(scheme) if plain else FACE
+            while label in self._labels:
+                label = f"{label}-{count}"
             self._labels.add(label)
             told = scheme_named(label, count)
             self.found[key] = FaceClass(
@@ -126,19 +127,19 @@ class Told:
 class Orders:
     """Finds the order of named points; see docs/formats.md, "Names of points".
 
-    survey: gives all names of a file by the class of their face, in the order they first occur;
-    called once, and only where the names of one face do not tell.
+    survey: gives all point names of a class of faces, in the order they first occur in the file;
+    called only where the names of one face do not tell, and once for a class.
     by_text: names that are no numbers stand in the order of the alphabet, as dlib has it.
     """
 
     def __init__(
         self,
         options: ReadOptions,
-        survey: Callable[[], Mapping[str | None, Iterable[str]]],
+        survey: Callable[[str | None], Iterable[str]],
         by_text: bool = False,
     ) -> None:
         self._survey = survey
-        self._surveyed: dict[str | None, list[str]] | None = None
+        self._surveyed: dict[str | None, list[str]] = {}
         self._by_text = by_text
         self._asked = get_scheme(options.scheme) if options.scheme is not None else None
         given = options.settings.get("names")
@@ -151,7 +152,7 @@ class Orders:
         """
         if self._given is not None:
             return self._as_given(self._given, told)
-        own = _known(told.scheme or scheme_named(told.label) or "", 0)
+        own = _known(scheme_named(told.scheme or told.label) or "", 0)
         size = told.count if told.declared is None else len(told.declared)
         if self._asked is not None:
             return self._as_asked(self._asked, own, size, told, names)
@@ -159,6 +160,15 @@ class Orders:
             return Order(own.name, len(own), _indices(own.names))
         index, count, _ = self._index(told, names)
         return Order(told.scheme, count, index)
+
+    def of_unnamed(self, told: Told, count: int) -> Order | None:
+        """The order for a face whose points have no names of their own; None as for ``of``."""
+        scheme = scheme_named(told.scheme or told.label, count) or told.scheme
+        if self._asked is not None:
+            if len(self._asked) != count:
+                return None
+            scheme = self._asked.name
+        return Order(scheme, count, _indices([str(index) for index in range(count)]))
 
     def _as_given(self, given: list[str], told: Told) -> Order:
         asked = self._asked
@@ -196,7 +206,7 @@ class Orders:
         if told.declared is not None:
             return _indices(_in_order(told.declared)), len(told.declared), True
         numbers = _numbers(names)
-        if told.count is not None and numbers and max(numbers) < told.count:
+        if told.count is not None and max(numbers or [-1]) < told.count and numbers is not None:
             return dict(zip(names, numbers, strict=True)), told.count, True
         everything = self._all(told.label)
         numbers = _numbers(everything)
@@ -208,9 +218,9 @@ class Orders:
         return index, max([told.count or 0, *(value + 1 for value in index.values())]), True
 
     def _all(self, label: str | None) -> list[str]:
-        if self._surveyed is None:
-            self._surveyed = {key: list(names) for key, names in self._survey().items()}
-        return self._surveyed.get(label, [])
+        if label not in self._surveyed:
+            self._surveyed[label] = list(dict.fromkeys(self._survey(label)))
+        return self._surveyed[label]
 
 
 def _indices(names: Sequence[str]) -> dict[str, int]:

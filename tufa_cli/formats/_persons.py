@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from tufa_cli.annotation import Face
-from tufa_cli.formats._coco_write import BOX_FROM_POINTS, ours, written_box
+from tufa_cli.formats._base import BOX_FROM_POINTS
+from tufa_cli.formats._coco_write import ours, written_box
 from tufa_cli.formats._files import FAR_PX
 
 #: The face of both is iBUG's.

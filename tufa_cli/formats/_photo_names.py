@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from tufa_cli.formats._files import photo_name
+from tufa_cli.formats._files import photo_path
 
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:/")
 
@@ -46,10 +46,7 @@ def stored_name(value: object, key: str, common: str | None = None) -> str:
     that lead out of their folder by ``..`` are refused: a file of someone else's may not reach
     what lies elsewhere.
     """
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{key} is missing")
-    name = value.replace("\\", "/")
+    name = photo_path(value, key)
     if common and _ABSOLUTE.match(name):
-        name = name[len(common) :].lstrip("/")
-    photo_name(name)
+        name = photo_path(name[len(common) :].lstrip("/"), key)
     return name.removeprefix("./")

@@ -16,7 +16,7 @@ from tufa_cli.errors import InputError
 from tufa_cli.formats._base import ReadOptions
 from tufa_cli.formats._csv import fields
 from tufa_cli.formats._files import first_root, is_number, numbers, photo_name
-from tufa_cli.formats._lists import rows_by_photo
+from tufa_cli.formats._lists import PhotoRows
 from tufa_cli.formats._text import text_lines
 
 SUFFIXES = (".csv", ".tsv")
@@ -129,7 +129,7 @@ def table_records(
         return name_of(table.cells(text, header))
 
     root = options.root
-    for rows in rows_by_photo(table.path, photo_of, header):
+    for rows in PhotoRows(table.path, photo_of, header):
         name: str | None = None
         faces = []
         for line, text in rows:

@@ -19,7 +19,7 @@ from typing import Any
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import InputError
 from tufa_cli.formats import _zip
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._base import BOX_FROM_POINTS, Capabilities, ReadOptions, Sniff, WriteOptions
 from tufa_cli.formats._coco_read import (
     ROW_KEYS,
     Category,
@@ -28,7 +28,7 @@ from tufa_cli.formats._coco_read import (
     sniff_bytes,
     sniff_file,
 )
-from tufa_cli.formats._coco_write import BOX_FROM_POINTS, KEYPOINTS, document
+from tufa_cli.formats._coco_write import KEYPOINTS, document
 from tufa_cli.formats._files import list_files, sniff_any, write_lines
 from tufa_cli.formats._json import load_json, parse_json
 from tufa_cli.formats.coco_wholebody import pick as pick_wholebody

@@ -13,10 +13,9 @@ from typing import Any
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.formats import _persons
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._base import BOX_FROM_POINTS, Capabilities, ReadOptions, Sniff, WriteOptions
 from tufa_cli.formats._coco_read import ROW_KEYS, Category, CocoFile, Labels, sniff_file
 from tufa_cli.formats._coco_write import (
-    BOX_FROM_POINTS,
     Dialect,
     document,
     triplets,

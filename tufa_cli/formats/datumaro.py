@@ -18,7 +18,7 @@ import numpy as np
 
 from tufa_cli.annotation import UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError, TufaError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
+from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, Tally, WriteOptions, states
 from tufa_cli.formats._files import (
     PhotoFinder,
     first_root,
@@ -103,7 +103,7 @@ class _File:
         self.data = data
         self.labels = self._labels()
         self.first_pixel = self.options.base(CAPABILITIES.index_base)
-        self.taken = self.other = self.apart = 0
+        self.tally = Tally("annotations are not faces of this scheme")
         folder = self.path.parent
         subset = self.path.stem if folder.name == "annotations" else _DEFAULT
         self.split = subset if subset != _DEFAULT else None
@@ -141,18 +141,7 @@ class _File:
                 yield self._record(item, name, finder, f"items[{number}]")
             except (ValueError, TypeError, TufaError) as error:
                 self.options.failed(InputError(self.path, f"items[{number}]: {error}"))
-        self._remark()
-
-    def _remark(self) -> None:
-        if self.other and not self.taken and self.options.scheme is not None:
-            problem = f"no face has the {self.options.points} points of {self.options.scheme}"
-            raise InputError(
-                self.path, problem, hint="name the scheme that the file was labelled in"
-            )
-        if self.other:
-            self.options.note(f"{self.path}: {self.other} annotations are not faces of this scheme")
-        if self.apart:
-            self.options.note(f"{self.path}: {self.apart} annotations are neither points nor boxes")
+        self.tally.close(self.path, self.options)
 
     def _name(self, item: Any, common: str | None) -> str:
         if not isinstance(item, dict):
@@ -176,12 +165,14 @@ class _File:
         faces = []
         for number, row in enumerate(rows):
             try:
-                face = self._face(row, boxes) if _is_face(row) else None
+                if not _is_face(row):
+                    continue
+                face = self._face(row, boxes)
             except (ValueError, TypeError, TufaError) as error:
                 what = f"{where}: annotations[{number}]: {error}"
                 self.options.failed(InputError(self.path, what))
                 continue
-            if face is not None:
+            if self.tally.took(face) and face is not None:
                 faces.append(face)
         return AnnotatedImage(
             name,
@@ -201,7 +192,7 @@ class _File:
                 if _group(row):
                     boxes.setdefault(_group(row), row.get("bbox"))
             elif not _is_face(row):
-                self.apart += 1
+                self.tally.aside("annotations are neither points nor boxes")
         return boxes
 
     def _face(self, row: dict[str, Any], boxes: Mapping[int, Any]) -> Face | None:
@@ -220,9 +211,7 @@ class _File:
         if not np.isin(flags, (0, 1, 2)).all():
             raise ValueError("visibility holds something that is none of 0, 1 and 2")
         if self.options.points not in (None, len(places)):
-            self.other += 1
             return None
-        self.taken += 1
         given = entry(row, "attributes", dict, "an object") or {}
         return Face(
             places[:, :2] - self.first_pixel,

@@ -6,7 +6,7 @@ one that is not known. Whether the authors count pixels from 1 is not written do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,9 @@ NAME = "mtfl"
 TITLE = "MTFL training.txt, 5 points, one face a line, 1-based"
 SCHEME = "mtfl5"
 FIELDS = ("gender", "smile", "glasses", "pose")
-CAPABILITIES = Capabilities(several_faces=True, attributes=FIELDS, points=5, index_base=1)
+CAPABILITIES = Capabilities(
+    several_faces=True, attributes=FIELDS, points=5, index_base=1, streams=True
+)
 _NUMBERS = 10 + len(FIELDS)
 
 
@@ -86,14 +88,14 @@ def holds_attribute(name: str, value: object, face: Face) -> bool:
     return name in FIELDS and bool(whole_value(value))
 
 
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One list as the authors' (a space in front, ``\\`` in paths); a missing point is -1, -1."""
     first_pixel = options.base(CAPABILITIES.index_base)
     write_lines(target, _lines(images, target, first_pixel), options.overwrite)
     return [target]
 
 
-def _lines(images: Sequence[AnnotatedImage], target: Path, first_pixel: int) -> Iterator[str]:
+def _lines(images: Iterable[AnnotatedImage], target: Path, first_pixel: int) -> Iterator[str]:
     for image in images:
         name = check_name(image.path, target, image.path.split()[-1:]).replace("/", "\\")
         for face in image.faces:

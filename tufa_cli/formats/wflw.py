@@ -7,7 +7,8 @@ not have are written as 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ TITLE = "WFLW list, 98 points, one face a line, 0-based"
 SCHEME = "wflw98"
 FLAGS = ("pose", "expression", "illumination", "make_up", "occlusion", "blur")
 CAPABILITIES = Capabilities(
-    float_box=False, box=True, several_faces=True, attributes=FLAGS, points=98
+    float_box=False, box=True, several_faces=True, attributes=FLAGS, points=98, streams=True
 )
 _COORDINATES = 196
 _LONG = _COORDINATES + 4 + len(FLAGS)
@@ -115,21 +116,18 @@ def holds_attribute(name: str, value: object, face: Face) -> bool:
     return name in FLAGS and whole_value(value) is not None and face.box is not None
 
 
-def remarks(images: Sequence[AnnotatedImage]) -> list[str]:
-    """A line with a box must have all flags."""
-    faces = [face for image in images for face in image.faces if face.box is not None]
-    made = sum(any(flag not in face.attributes for flag in FLAGS) for face in faces)
-    return [f"{made} faces got 0 for flags they do not have"] if made else []
-
-
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One list; six decimals, the box in whole pixels; a missing point is ``-1 -1``."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    write_lines(target, _lines(images, target, first_pixel), options.overwrite)
+    made: Counter[str] = Counter()
+    write_lines(target, _lines(images, target, first_pixel, made), options.overwrite)
+    options.tell(made)
     return [target]
 
 
-def _lines(images: Sequence[AnnotatedImage], target: Path, first_pixel: int) -> Iterator[str]:
+def _lines(
+    images: Iterable[AnnotatedImage], target: Path, first_pixel: int, made: Counter[str]
+) -> Iterator[str]:
     for image in images:
         name = check_name(image.path, target, image.path.split()[:1])
         for face in image.faces:
@@ -145,4 +143,6 @@ def _lines(images: Sequence[AnnotatedImage], target: Path, first_pixel: int) -> 
                 )
                 fields += [str(round(corner)) for corner in corners]
                 fields += [str(whole_value(face.attributes.get(flag)) or 0) for flag in FLAGS]
+                lacking = any(flag not in face.attributes for flag in FLAGS)
+                made["faces got 0 for flags they do not have"] += lacking
             yield " ".join([*fields, name])

@@ -19,6 +19,7 @@ from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
 from tufa_cli.formats._csv import line_of
+from tufa_cli.formats._extract import extract_photo
 from tufa_cli.formats._files import (
     PHOTO_SUFFIXES,
     PhotoFinder,
@@ -34,7 +35,6 @@ from tufa_cli.formats._files import (
 from tufa_cli.formats._headings import Headings, headings, other_format
 from tufa_cli.formats._names import point_names, scheme_with_names
 from tufa_cli.formats._photo_names import common_folder, stored_name
-from tufa_cli.formats._png import write_png
 from tufa_cli.formats._tables import (
     SUFFIXES,
     Table,
@@ -52,6 +52,7 @@ CAPABILITIES = Capabilities(missing=True, several_faces=True, names=True, stream
 SETTINGS = {
     "image-col": "heading of the column that names the photo",
     "columns": "headings of the coordinates in order, with commas between",
+    "extract": "folder to write the photos to that lie inside, as PNG",
     "layout": "xy where the columns alternate, xxyy where all x come first",
 }
 WRITE_SETTINGS = {
@@ -169,10 +170,12 @@ class _Reading:
 
     def _with_pixels(self) -> Iterator[AnnotatedImage]:
         """Kaggle: the photos are in the rows, named by the number of the row."""
-        extract = self.options.extract
+        setting = self.options.settings.get("extract")
+        extract = Path(setting) if setting is not None else None
         if extract is None:
-            self.options.note(f"{self.table.path}: photos are in the rows; --extract writes them")
-        root = self.options.root or extract
+            what = "photos are in the rows; the setting extract writes them to a folder"
+            self.options.note(f"{self.table.path}: {what}")
+        root = extract or self.options.root
         for row, (line, _, text) in enumerate(text_lines(self.table.path), start=-self.head.rows):
             if row < 0:
                 continue
@@ -185,7 +188,7 @@ class _Reading:
                 self.options.failed(InputError(self.table.path, str(error), line))
                 continue
             if extract is not None:
-                write_png(extract / name, pixels)
+                extract_photo(pixels, extract / name)
             side = len(pixels)
             where = None if root is None else str(root)
             yield AnnotatedImage(name, (face,), width=side, height=side, root=where)
