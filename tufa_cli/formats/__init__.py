@@ -59,19 +59,28 @@ BUILT_IN = {
     "aflwinfo": "aflwinfo",
     "celeba": "celeba",
     "coco": "coco",
+    "coco-results": "coco_results",
+    "coco-wholebody": "coco_wholebody",
     "cofw": "cofw",
     "cofw68": "cofw68",
+    "csv": "wide_csv",
     "cvat": "cvat",
+    "datumaro": "datumaro",
     "dlib": "dlib",
+    "halpe": "halpe",
     "helen": "helen",
+    "hf-jsonl": "hf_jsonl",
     "hrnet-csv": "hrnet_csv",
     "jd": "jd",
     "labelme": "labelme",
     "lapa": "lapa",
+    "ljson": "ljson",
     "merl-rav": "merl_rav",
     "mtfl": "mtfl",
     "muct": "muct",
+    "openface": "openface",
     "pts": "pts",
+    "py-feat": "py_feat",
     "retinaface": "retinaface",
     "scut": "scut",
     "wflw": "wflw",
@@ -200,10 +209,7 @@ def read(
         on_note=on_note,
     )
     chosen = get_format(choose_format(path) if format == "auto" else format)
-    known_settings = getattr(chosen, "SETTINGS", {})
-    for name in options.settings:
-        if name not in known_settings:
-            raise UnknownNameError(f"setting of {chosen.NAME}", name, known_settings)
+    _check_settings(chosen, "SETTINGS", options.settings)
     caps = chosen.CAPABILITIES
     if known is not None and not caps.takes(len(known)):
         raise InputError(
@@ -212,6 +218,15 @@ def read(
             f"the scheme {known.name} has {len(known)}",
         )
     return chosen.read(path, options)
+
+
+def _check_settings(chosen: Format, kind: str, given: Mapping[str, str]) -> None:
+    """Raise UnknownNameError for a setting that a format does not have."""
+    known: Mapping[str, str] = getattr(chosen, kind, {})
+    for name in given:
+        if name not in known:
+            hint = None if known else f"{chosen.NAME} has none"
+            raise UnknownNameError(f"setting of {chosen.NAME}", name, known, hint)
 
 
 def check_writes(chosen: Format) -> None:
@@ -240,11 +255,13 @@ def write(
     *,
     missing: MissingPolicy = "error",
     index_base: int | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> WriteReport:
     """Write records to a file, or to a folder for formats of one file per face.
 
     missing: what to do with points a format cannot hold: "error", "drop-face" (leave the face
         out) or "sentinel" (the number the format's own users take for "none").
+    settings: what only the chosen format asks for, by name (its ``WRITE_SETTINGS``).
 
     What else the format cannot hold is listed in the report; ask ``losses`` before. The records
     are not changed, and with formats that stream they are gone through one by one, so ``images``
@@ -253,7 +270,13 @@ def write(
     chosen = get_format(format)
     check_writes(chosen)
     remarks: list[str] = []
-    options = WriteOptions(overwrite=overwrite, index_base=index_base, on_note=remarks.append)
+    options = WriteOptions(
+        overwrite=overwrite,
+        index_base=index_base,
+        settings=dict(settings or {}),
+        on_note=remarks.append,
+    )
+    _check_settings(chosen, "WRITE_SETTINGS", options.settings)
     plan = Preparation(chosen, missing, options)
     ready = plan.stream(images)
     if chosen.CAPABILITIES.streams:
