@@ -5,8 +5,9 @@
 
 The .npz holds `photos` (n relative paths), `points_px` (n, K, 2), and two errors per face:
 `error_to_labels` (against the few points that people labelled, in eye distances) and
-`teacher_spread` (how far the models disagree, the same unit). A face counts
-1 / (1 + (error / 6 %)^2 + (spread / 2 %)^2) in training: both errors at these levels, a third.
+`teacher_spread` (how far the models disagree, the same unit; absent for a single model). A face
+counts 1 / (1 + (error / 6 %)^2 + (spread / 2 %)^2) in training: both errors at these levels, a
+third.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def images(path: Path, scheme: str) -> Iterator[AnnotatedImage]:
     """Every face of the file as an image with one face and its weight."""
     with np.load(path, allow_pickle=False) as data:
         photos, points = data["photos"], data["points_px"].astype(np.float64)
-        error, spread = data["error_to_labels"], data["teacher_spread"]
+        error = data["error_to_labels"].astype(np.float64)
+        spread = data["teacher_spread"] if "teacher_spread" in data else np.zeros(len(photos))
     weights = 1 / (1 + (error / 0.06) ** 2 + (spread / 0.02) ** 2)
     for photo, points_px, weight in zip(photos, points, weights, strict=True):
         face = Face(

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from tufa_cli.schemes import builtin_plane, read_plane
+from tufa_cli.schemes import builtin_plane, read_plane, scheme_names
 from tufa_cli.schemes.meanshapes import SchemeShape, builtin_shapes, shapes_to_json
 
 
@@ -20,12 +20,18 @@ def shapes_file(tmp_path):
 
 def test_the_shipped_plane_is_made_again(run_cli, shapes_file, tmp_path):
     out, picture = tmp_path / "plane.json", tmp_path / "plane.png"
-    args = ["align", shapes_file, "--scheme", "aflw19", "-o", out, "--plot", picture]
+    bare = [name for name in scheme_names() if name not in builtin_shapes()]
+    args = ["align", shapes_file, "-o", out, "--plot", picture]
+    args += [word for name in bare for word in ("--scheme", name)]
     result = run_cli(*args, "--json")
     assert result.code == 0, result.stderr
     report = json.loads(result.stdout)
-    assert all(pair["after"] < 0.1 < pair["before"] for pair in report["pairs"])
-    assert report["by_meaning_alone"] == ["aflw19"]
+    for pair in report["pairs"]:
+        distance = pair["mean_distance_percent"]
+        assert distance["after"] < 0.1 < distance["before"]
+        assert pair["nearest_neighbour_accuracy"] >= 0.99
+        assert pair["equal_points"] >= 4
+    assert report["by_meaning_alone"] == bare
     plane = read_plane(out)
     for name, points in builtin_plane().anchors.items():
         np.testing.assert_allclose(plane[name], points, atol=2e-6)
@@ -77,3 +83,21 @@ def test_what_cannot_be_read_is_said(run_cli, shapes_file, tmp_path, names, word
     assert words in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "plane.json").exists()
+
+
+def test_what_is_left_out_of_the_fit_is_predicted(run_cli, shapes_file, tmp_path):
+    result = run_cli("align", shapes_file, "-o", tmp_path / "p.json", "--cross-check", "--json")
+    assert result.code == 0, result.stderr
+    report = json.loads(result.stdout)
+    held = report["held_out_places"]
+    points = sum(row["points"] for row in held)
+    after, before = (
+        sum(row["points"] * row[k] for row in held) / points for k in ("after", "before")
+    )
+    assert points > 200
+    assert after < 1.5 < before
+    left = {row["scheme"]: row for row in report["left_out_schemes"]}
+    assert left["ibug68"]["unknown"] == 0
+    assert all(row["mean"] < 3.5 for row in left.values())
+    text = run_cli("align", shapes_file, "-o", tmp_path / "q.json", "--cross-check")
+    assert "left out of the fit" in text.stdout

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tufa_cli.errors import TufaError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.console import Console
+
     from tufa_cli.schemes import Scheme
     from tufa_cli.schemes.align import Alignment
+    from tufa_cli.schemes.meanshapes import SchemeShape
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -28,6 +33,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--name", help="Name of the plane  [default: the output's name]")
 @click.option("--plot", type=_FILE, help="Picture of the plane with numbered points.")
+@click.option(
+    "--cross-check",
+    is_flag=True,
+    help="Also leave every third shared place, and every scheme, out of the fit and predict it.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 def align(
@@ -36,6 +46,7 @@ def align(
     extra: tuple[str, ...],
     name: str | None,
     plot: Path | None,
+    cross_check: bool,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -43,7 +54,8 @@ def align(
 
     The mean shape of wflw98 is the reference. Every other scheme is carried onto it by a
     similarity, then each point is moved so that equal places coincide and its neighbours follow.
-    Printed is how far apart equal places are, in % of the plane's side, before and after.
+    Printed is how far apart equal places are, in % of the plane's side, before and after, and how
+    many equal points are each other's nearest.
 
     \b
     Example:
@@ -78,10 +90,26 @@ def align(
 
         edges = {key: scheme.skeleton for key, scheme in layouts.items()}
         write_picture(plot, plane_picture(plane.anchors, edges), overwrite)
+    checks = _cross_check(means, layouts) if cross_check else {}
     if as_json:
-        click.echo(json.dumps({"output": str(output), "name": plane.name, **plane.report}))
-    else:
-        _print(found, [scheme.name for scheme in bare], output)
+        report = {"output": str(output), "name": plane.name, **plane.report, **checks}
+        click.echo(json.dumps(report))
+        return
+    _print(found, [scheme.name for scheme in bare], output)
+    for title, rows in checks.items():
+        _print_checks(title, rows)
+
+
+def _cross_check(
+    means: Mapping[str, SchemeShape], layouts: Mapping[str, Scheme]
+) -> dict[str, list[dict[str, Any]]]:
+    from tufa_cli.schemes.cross_check import held_out_places, left_out_schemes
+
+    shapes = {key: shape.points for key, shape in means.items()}
+    return {
+        "held_out_places": [dict(vars(row)) for row in held_out_places(shapes, layouts)],
+        "left_out_schemes": [dict(vars(row)) for row in left_out_schemes(shapes, layouts)],
+    }
 
 
 def _known(name: str) -> Scheme:
@@ -94,35 +122,85 @@ def _known(name: str) -> Scheme:
         raise TufaError(error.message, "give its YAML file with --scheme FILE") from None
 
 
-def _print(found: Alignment, bare: list[str], output: Path) -> None:
+def _console() -> Console:
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=100)
-    table = Table(title="Distance of equal places, % of the plane's side")
-    for column in ("schemes", "points", "before", "after", "worst", "on curves", "before", "after"):
-        table.add_column(column, justify="left" if column == "schemes" else "right")
-    for pair in found.residuals:
-        curve = [f"{pair.curve_before:.2f}", f"{pair.curve_after:.2f}"] if pair.curve else ["", ""]
-        table.add_row(
-            f"{pair.first} {pair.second}",
-            str(pair.equal),
-            f"{pair.before:.2f}",
-            f"{pair.after:.2f}",
-            f"{pair.worst:.2f}",
-            str(pair.curve or ""),
-            *curve,
-        )
-    console.print(table)
-    moved = Table(title="Displacement of points by the alignment, % of the plane's side")
-    for column in ("scheme", "points", "mean", "largest"):
-        moved.add_column(column, justify="left" if column == "scheme" else "right")
-    for key, row in found.plane.report["schemes"].items():
-        mean, largest = row["moved_mean_percent"], row["moved_max_percent"]
-        moved.add_row(key, str(row["points"]), f"{mean:.2f}", f"{largest:.2f}")
-    console.print(moved)
+    return console if console.is_terminal else Console(highlight=False, width=110)
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from rich.table import Table
+
+    table = Table(title=title)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left")
+    for row in rows:
+        table.add_row(*row)
+    _console().print(table)
+
+
+def _print(found: Alignment, bare: list[str], output: Path) -> None:
+    _table(
+        "Distance of equal points, % of the plane's side, and nearest neighbours that are right",
+        [
+            "schemes",
+            "points",
+            "before",
+            "after",
+            "worst",
+            "nearest",
+            "on curves",
+            "before",
+            "after",
+        ],
+        (
+            [
+                f"{pair.first} {pair.second}",
+                str(pair.equal_points),
+                f"{pair.before:.2f}",
+                f"{pair.after:.2f}",
+                f"{pair.worst:.2f}",
+                "" if pair.nearest_after is None else f"{pair.nearest_after:.1%}",
+                str(pair.curve_points or ""),
+                f"{pair.curve_before:.2f}" if pair.curve_points else "",
+                f"{pair.curve_after:.2f}" if pair.curve_points else "",
+            ]
+            for pair in found.residuals
+        ),
+    )
+    _table(
+        "Displacement of points by the alignment, % of the plane's side",
+        ["scheme", "points", "mean", "largest", "asymmetry", "closest two", "folds"],
+        (
+            [
+                key,
+                str(row["points"]),
+                f"{row['moved_mean_percent']:.2f}",
+                f"{row['moved_max_percent']:.2f}",
+                f"{row['symmetry_error_percent']:.2f}",
+                f"{row['smallest_spacing_percent']:.2f}",
+                str(row["folded_triangles"]),
+            ]
+            for key, row in found.plane.report["schemes"].items()
+        ),
+    )
     if bare:
-        console.print(f"Placed by meaning alone: {', '.join(bare)}")
-    console.print(f"Plane written to {output}", soft_wrap=True)
+        click.echo(f"Placed by meaning alone: {', '.join(bare)}")
+    click.echo(f"Plane written to {output}")
+
+
+_TITLES = {
+    "held_out_places": "Equal points left out of the fit and predicted, % of the face box",
+    "left_out_schemes": "Mean shapes predicted from the other schemes, % of the face box",
+}
+
+
+def _print_checks(key: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        cells = [["" if v is None else str(v) for v in row.values()] for row in rows]
+        _table(_TITLES[key], list(rows[0]), cells)
+    if key == "held_out_places" and rows:
+        points = sum(row["points"] for row in rows)
+        mean = sum(row["points"] * row["after"] for row in rows) / points
+        click.echo(f"Mean over {points} points: {mean:.2f} % of the face box")

@@ -163,14 +163,14 @@ def _explain(source: Path, as_json: bool) -> dict[str, Any]:
 def _read(
     source: Path, given: dict[str, Any], failures: list[InputError], report: dict[str, Any]
 ) -> list[AnnotatedImage]:
-    from tufa_cli.formats import choose_format, get_format, read
+    from tufa_cli.formats import check_writes, choose_format, get_format, read
 
     def skip(error: InputError) -> None:
         failures.append(error)
         if len(failures) <= MOST_SHOWN:
             click.echo(f"Skipped: {error.message}", err=True)
 
-    get_format(given["target_format"])  # a wrong name should not cost a long read
+    check_writes(get_format(given["target_format"]))  # a wrong name should not cost a long read
     chosen = given["source_format"]
     report["from"] = choose_format(source) if chosen == "auto" else chosen
     images = list(

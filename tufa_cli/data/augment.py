@@ -21,7 +21,7 @@ class AugmentConfig:
     shift: of the crop's side. stretch: of the log of width over height. flip, gray, colour, blur,
     noise, jpeg, occlusion: chance of each. point_subset: a batch is trained on at most this many
     points of each face, chosen at random, with chance subset: cheaper, and the network learns to
-    do without the others.
+    do without the others. most_points: and never on more than so many (a mesh has hundreds).
     """
 
     rotation: float = 18.0
@@ -37,6 +37,7 @@ class AugmentConfig:
     occlusion: float = 0.35
     point_subset: int = 56
     subset: float = 0.6
+    most_points: int = 128
 
 
 #: No change at all: validation.

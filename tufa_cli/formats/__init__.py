@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal, cast
 
 from tufa_cli.annotation import AnnotatedImage
-from tufa_cli.errors import InputError, TufaError, UnknownNameError
+from tufa_cli.errors import InputError, OutputError, TufaError, UnknownNameError
 from tufa_cli.formats._base import (
     MISSING_POLICIES,
     Capabilities,
@@ -28,7 +28,7 @@ from tufa_cli.formats._base import (
     WriteReport,
 )
 from tufa_cli.formats._files import check_source
-from tufa_cli.formats._losses import losses_in, prepare, remarks_on
+from tufa_cli.formats._losses import Preparation, losses_in, remarks_on
 from tufa_cli.schemes import Scheme, get_scheme
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Sniff",
     "WriteOptions",
     "WriteReport",
+    "check_writes",
     "choose_format",
     "format_names",
     "get_format",
@@ -52,9 +53,23 @@ __all__ = [
 
 #: Name of a format -> its module in this package.
 BUILT_IN = {
+    "300vw": "vw300",
+    "300w-lp": "w300lp",
+    "aflw-sqlite": "aflw_sqlite",
+    "aflwinfo": "aflwinfo",
+    "celeba": "celeba",
     "coco": "coco",
+    "cofw": "cofw",
+    "cofw68": "cofw68",
+    "cvat": "cvat",
+    "dlib": "dlib",
+    "helen": "helen",
+    "hrnet-csv": "hrnet_csv",
+    "jd": "jd",
+    "lapa": "lapa",
     "merl-rav": "merl_rav",
     "mtfl": "mtfl",
+    "muct": "muct",
     "pts": "pts",
     "retinaface": "retinaface",
     "scut": "scut",
@@ -146,6 +161,7 @@ def read(
     index_base: int | None = None,
     coco_visibility: Literal["auto", "strict"] = "auto",
     negatives: Literal["error", "keep"] = "error",
+    settings: Mapping[str, str] | None = None,
     on_error: Callable[[InputError], None] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Iterator[AnnotatedImage]:
@@ -159,6 +175,7 @@ def read(
     index_base: number of the first pixel on disk where it is not the format's own.
     coco_visibility: "auto" reads 1 as visible in files without any 2; "strict" never does.
     negatives: what plain .pts files do with pairs of negative numbers.
+    settings: what only the chosen format asks for, by name (its ``SETTINGS``).
     on_error: called with each item that cannot be read, which is left out; None raises it.
     on_note: called with remarks on what was left aside.
 
@@ -177,16 +194,30 @@ def read(
         index_base=index_base,
         coco_visibility=coco_visibility,
         negatives=negatives,
+        settings=dict(settings or {}),
         on_error=on_error,
         on_note=on_note,
     )
     chosen = get_format(choose_format(path) if format == "auto" else format)
-    held = chosen.CAPABILITIES.points
-    if known is not None and held not in (None, len(known)):
+    known_settings = getattr(chosen, "SETTINGS", {})
+    for name in options.settings:
+        if name not in known_settings:
+            raise UnknownNameError(f"setting of {chosen.NAME}", name, known_settings)
+    caps = chosen.CAPABILITIES
+    if known is not None and not caps.takes(len(known)):
         raise InputError(
-            path, f"{chosen.NAME} holds {held} points, the scheme {known.name} has {len(known)}"
+            path,
+            f"{chosen.NAME} holds {caps.counts_text} points, "
+            f"the scheme {known.name} has {len(known)}",
         )
     return chosen.read(path, options)
+
+
+def check_writes(chosen: Format) -> None:
+    """Raise OutputError for a format that is read but not written."""
+    reason = chosen.CAPABILITIES.read_only
+    if reason is not None:
+        raise OutputError(f"{chosen.NAME} is read only: {reason}", "write coco, which holds it all")
 
 
 def losses(
@@ -197,7 +228,7 @@ def losses(
     Missing points are among them unless ``missing`` says what ``write`` is to do about those.
     Several faces in a photo are no loss to formats of one file per face: each gets its file.
     """
-    return losses_in(list(images), get_format(format), missing)
+    return losses_in(images, get_format(format), missing)
 
 
 def write(
@@ -215,18 +246,26 @@ def write(
         out) or "sentinel" (the number the format's own users take for "none").
 
     What else the format cannot hold is listed in the report; ask ``losses`` before. The records
-    are not changed. Raises OutputError.
+    are not changed, and with formats that stream they are gone through one by one, so ``images``
+    may be a generator of any length. Raises OutputError.
     """
     chosen = get_format(format)
-    options = WriteOptions(overwrite=overwrite, index_base=index_base)
-    records = list(images)
-    ready, dropped = prepare(records, chosen, missing, options)
-    files = chosen.write(ready, Path(path), options)
+    check_writes(chosen)
+    remarks: list[str] = []
+    options = WriteOptions(overwrite=overwrite, index_base=index_base, on_note=remarks.append)
+    plan = Preparation(chosen, missing, options)
+    ready = plan.stream(images)
+    if chosen.CAPABILITIES.streams:
+        files = chosen.write(ready, Path(path), options)
+    else:
+        records = list(ready)
+        files = chosen.write(records, Path(path), options)
+        remarks += remarks_on(records, chosen)
     return WriteReport(
         files=tuple(files),
-        images=len(ready),
-        faces=sum(len(image.faces) for image in ready),
-        dropped=tuple(dropped),
-        lost=tuple(losses_in(records, chosen, missing)),
-        remarks=tuple(remarks_on(ready, chosen)),
+        images=plan.images,
+        faces=plan.faces,
+        dropped=tuple(plan.dropped()),
+        lost=tuple(plan.losses.lines()),
+        remarks=tuple(remarks),
     )

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tufa_cli.annotation import UNLABELLED, AnnotatedImage, Face
-from tufa_cli.errors import OutputError, TufaError
-from tufa_cli.formats._base import states
-from tufa_cli.schemes import get_scheme
+from tufa_cli.formats._base import BOX_FROM_POINTS, states
+from tufa_cli.formats._json import dump_json
+from tufa_cli.formats._names import point_names, skeleton_of
 
 #: Says in ``info`` that 1 means occluded even where no point of the file is visible.
 STRICT = "strict"
-
-#: pycocotools wants a box for every annotation; this marks one that nobody labelled.
-BOX_FROM_POINTS = "points"
 
 #: Extras that other programs look for beside the keypoints, not in ``attributes``.
 _TOP_LEVEL = ("area", "center", "iscrowd", "scale", "segmentation")
@@ -41,7 +35,7 @@ def document(images: Sequence[AnnotatedImage], target: Path, first_pixel: int) -
     info = {"description": "face landmarks", "keypoint_visibility": STRICT}
     category_rows = [_category_row(*key, number) for key, number in categories.items()]
     parts = [
-        f'"info": {_dump(info, target)}',
+        f'"info": {dump_json(info, target)}',
         '"licenses": []',
         f'"images": {_rows(image_rows, target)}',
         f'"annotations": {_rows(face_rows, target)}',
@@ -51,21 +45,7 @@ def document(images: Sequence[AnnotatedImage], target: Path, first_pixel: int) -
 
 
 def _rows(rows: Sequence[Any], target: Path) -> str:
-    return "[" + ",".join("\n" + _dump(row, target) for row in rows) + "\n]"
-
-
-def _dump(value: Any, target: Path) -> str:
-    try:
-        return json.dumps(value, allow_nan=False, default=_plain, ensure_ascii=False)
-    except (TypeError, ValueError) as error:
-        raise OutputError(f"{target}: an attribute cannot be written as JSON: {error}") from None
-
-
-def _plain(value: Any) -> Any:
-    """numpy's numbers and arrays as JSON has them."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not JSON")
+    return "[" + ",".join("\n" + dump_json(row, target) for row in rows) + "\n]"
 
 
 def _image_row(image: AnnotatedImage, image_id: int) -> dict[str, Any]:
@@ -111,21 +91,13 @@ def _face_row(face: Face, first_pixel: int) -> dict[str, Any]:
 
 
 def _category_row(scheme: str | None, count: int, number: int) -> dict[str, Any]:
-    names = [str(index) for index in range(count)]
-    skeleton: list[list[int]] = []
-    if scheme is not None:
-        try:
-            known = get_scheme(scheme)
-            if len(known) == count:
-                names = list(known.names)
-                skeleton = [[a + 1, b + 1] for a, b in known.skeleton]  # COCO counts joints from 1
-        except (TufaError, OSError):
-            pass  # a scheme that is not known here still has its name and number of points
+    # COCO counts joints from 1.
+    skeleton = [[a + 1, b + 1] for a, b in skeleton_of(scheme, count)]
     row: dict[str, Any] = {
         "id": number,
         "name": scheme if scheme is not None else "face",
         "supercategory": "face",
-        "keypoints": names,
+        "keypoints": point_names(scheme, count),
         "skeleton": skeleton,
     }
     if scheme is not None:

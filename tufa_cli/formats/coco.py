@@ -10,7 +10,6 @@ What else an annotation carries becomes the face's attributes, and comes back ou
 from __future__ import annotations
 
 import json
-import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,17 +19,25 @@ import numpy as np
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
-from tufa_cli.formats._coco_write import BOX_FROM_POINTS, STRICT, document
-from tufa_cli.formats._files import (
-    FAR_PX,
-    first_root,
-    list_files,
-    read_bytes,
-    sniff_any,
-    write_lines,
+from tufa_cli.formats._base import (
+    BOX_FROM_POINTS,
+    Capabilities,
+    ReadOptions,
+    Sniff,
+    Tally,
+    WriteOptions,
 )
-from tufa_cli.schemes import get_scheme
+from tufa_cli.formats._coco_write import STRICT, document
+from tufa_cli.formats._files import first_root, list_files, sniff_any, write_lines
+from tufa_cli.formats._json import (
+    json_lacks,
+    load_json,
+    numbers,
+    one_number,
+    photo_side,
+    without,
+)
+from tufa_cli.formats._names import scheme_named
 
 NAME = "coco"
 TITLE = "COCO keypoints JSON, any number of points, 0-based"
@@ -48,7 +55,6 @@ CAPABILITIES = Capabilities(
     image_attributes=True,
 )
 SUFFIXES = (".json",)
-_KEYS = ("images", "annotations", "categories")
 _READ_HERE = frozenset(
     {"id", "image_id", "category_id", "bbox", "keypoints", "num_keypoints", "score"}
     | {"keypoint_scores", "attributes", "bbox_source", "face_kpts", "face_box", "face_valid"}
@@ -57,19 +63,8 @@ _IMAGE_KEYS = frozenset(["id", "file_name", "width", "height", "split", "attribu
 
 
 def _sniff_file(path: Path) -> Sniff:
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
-            if not start.startswith(b"{"):
-                return Sniff(False, "not a JSON object")
-            # The keys may be gigabytes apart: look for them without parsing or loading the file.
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                lacking = [key for key in _KEYS if data.find(f'"{key}"'.encode()) < 0]
-    except OSError as error:
-        raise InputError(path, f"cannot be read: {error.strerror}") from None
-    if lacking:
-        return Sniff(False, f"JSON without {' and '.join(lacking)}")
-    return Sniff(True, "JSON with images, annotations and categories")
+    lacks = json_lacks(path, b"{", ("images", "annotations", "categories"))
+    return Sniff(lacks is None, lacks or "JSON with images, annotations and categories")
 
 
 def sniff(path: Path) -> Sniff:
@@ -135,7 +130,8 @@ class _File:
         faces: dict[str, list[Face]] = {}
         known = {_key(row.get("id")) for row in self.data["images"] if isinstance(row, dict)}
         ids: set[str] = set()
-        repeated = other = taken = 0
+        tally = Tally("annotations are not faces of this scheme")
+        repeated = 0
         for number, row in enumerate(self.data["annotations"]):
             where = f"annotations[{number}]"
             try:
@@ -150,25 +146,11 @@ class _File:
                 continue
             repeated += _key(row.get("id")) in ids
             ids.add(_key(row.get("id")))
-            if face is None:
-                other += 1
-                continue
-            taken += 1
-            faces.setdefault(_key(row["image_id"]), []).append(face)
-        self._remark(repeated, other, taken)
+            if tally.took(face) and face is not None:
+                faces.setdefault(_key(row["image_id"]), []).append(face)
+        tally.aside("annotations repeat another's id", repeated)
+        tally.close(self.path, self.options)
         return faces
-
-    def _remark(self, repeated: int, other: int, taken: int) -> None:
-        if repeated:
-            self.options.note(f"{self.path}: {repeated} annotations repeat another's id")
-        if other and not taken and self.options.scheme is not None:
-            raise InputError(
-                self.path,
-                f"no face has the {self.options.points} points of {self.options.scheme}",
-                hint="name the scheme the file was labelled in",
-            )
-        if other:
-            self.options.note(f"{self.path}: {other} annotations are not faces of this scheme")
 
     def _image(self, row: Any, faces: dict[str, list[Face]]) -> AnnotatedImage:
         if not isinstance(row, dict):
@@ -176,7 +158,7 @@ class _File:
         name = row.get("file_name")
         if not isinstance(name, str) or not name.strip():
             raise ValueError("file_name is missing")
-        sizes = [_size(row.get(side), side) for side in ("width", "height")]
+        sizes = [photo_side(row.get(side), side) for side in ("width", "height")]
         split = row.get("split")
         return AnnotatedImage(
             name,
@@ -218,9 +200,9 @@ class _File:
             places,
             scheme=scheme,
             visibility=visibility,
-            confidence=_numbers(row.get("keypoint_scores"), "keypoint_scores", len(places)),
+            confidence=numbers(row.get("keypoint_scores"), "keypoint_scores", len(places)),
             box=self._box(box, box_key),
-            score=_score(row.get("score")),
+            score=one_number(row.get("score"), "score"),
             attributes=attributes,
             source="auto" if row.get("source") == "auto" else "manual",
         )
@@ -240,12 +222,12 @@ class _File:
             for flag, *pair in zip(flags, values[::3], values[1::3], strict=True)
             for value in pair
         ]
-        places = _numbers(kept, key, len(kept))
+        places = numbers(kept, key, len(kept))
         assert places is not None
         return places.reshape(-1, 2) - self.first_pixel, visibility
 
     def _box(self, values: Any, key: str) -> Any:
-        box = _numbers(values, key, 4)
+        box = numbers(values, key, 4)
         if box is None:
             return None
         if box[2] < 0 or box[3] < 0:
@@ -254,19 +236,7 @@ class _File:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    raw = read_bytes(path)
-    if not raw.strip():
-        raise InputError(path, "the file is empty", 1)
-    try:
-        data = json.loads(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise InputError(path, "not UTF-8 text", raw.count(b"\n", 0, error.start) + 1) from None
-    except json.JSONDecodeError as error:
-        raise InputError(path, f"not valid JSON: {error.msg}", error.lineno) from None
-    except RecursionError:
-        raise InputError(path, "not a COCO file: nested too deeply") from None
-    except ValueError as error:  # a number of thousands of digits
-        raise InputError(path, f"not valid JSON: {error}") from None
+    data = load_json(path, unique=False)  # a check of every object would take longer than the rest
     if isinstance(data, list):
         raise InputError(
             path,
@@ -303,40 +273,7 @@ def _scheme_of(category: dict[str, Any], count: int) -> str | None:
     mark = category.get("scheme")
     if isinstance(mark, str) and mark:
         return mark
-    name = category.get("name")
-    if not isinstance(name, str) or Path(name).suffix or "/" in name:
-        return None
-    try:
-        known = get_scheme(name)
-    except (TufaError, OSError, ValueError):
-        return None
-    return known.name if count in (0, len(known)) else None
-
-
-def _numbers(values: Any, key: str, count: int) -> Any:
-    """(count,) float64, or None for None; raises ValueError for anything but places."""
-    if values is None:
-        return None
-    if not isinstance(values, list) or len(values) != count:
-        raise ValueError(f"{key} is not a list of {count} numbers")
-    if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in values):
-        raise ValueError(f"{key} holds something that is not a number")
-    if not all(abs(value) <= FAR_PX for value in values):  # also refuses NaN and infinities
-        raise ValueError(f"{key} holds a number that is not a place in a photo")
-    return np.array(values, dtype=np.float64)
-
-
-def _score(value: Any) -> float | None:
-    numbers = _numbers(None if value is None else [value], "score", 1)
-    return None if numbers is None else float(numbers[0])
-
-
-def _size(value: Any, side: str) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < FAR_PX:
-        raise ValueError(f"{side} is not a size")
-    return int(value) or None
+    return scheme_named(category.get("name"), count)
 
 
 def _area_of(box: Any, area: Any) -> bool:
@@ -350,7 +287,7 @@ def _area_of(box: Any, area: Any) -> bool:
 def _extras(row: dict[str, Any], read_elsewhere: frozenset[str]) -> dict[str, Any]:
     """What else a row carries: its unknown keys and its ``attributes``, which win."""
     nested = row.get("attributes")
-    extras = {key: value for key, value in row.items() if key not in read_elsewhere}
+    extras = without(row, read_elsewhere)
     if isinstance(nested, dict):
         extras.update(nested)
     elif nested is not None:

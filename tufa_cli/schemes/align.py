@@ -7,9 +7,8 @@ alignment embedding), found together so that equal places coincide and the field
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +19,16 @@ from tufa_cli.geometry.plane_fit import (
     FieldPrior,
     centred_in_square,
     constrained_field,
-    folded_triangles,
     place,
-    smallest_spacing,
     symmetric,
     upright,
 )
+from tufa_cli.schemes.align_report import PairResidual, alignment_report, residual, value_at
 from tufa_cli.schemes.anchors import place_by_meaning
+from tufa_cli.schemes.curves import Curves
 from tufa_cli.schemes.model import Scheme
-from tufa_cli.schemes.places import CURVE, POINT, Estimate, SharedPlace, shared_places
+from tufa_cli.schemes.parts import Meaning
+from tufa_cli.schemes.places import CURVE, POINT, SharedPlace, shared_places
 from tufa_cli.schemes.plane import FACE_BOX_SIDE, Plane
 
 FloatArray = NDArray[np.float64]
@@ -37,25 +37,6 @@ REFERENCE = "wflw98"
 #: How far two equal places may stay apart, by how they are known (plane units).
 SPREAD = {POINT: 0.0003, "mean": 0.001, CURVE: 0.002}
 _AXIS = 0.5
-
-
-@dataclass(frozen=True)
-class PairResidual:
-    """How far apart the places are that two schemes share, in % of the plane's side.
-
-    equal: places both have as points (or means of points); curve: places that one of them has
-    between the points of a curve. ``before`` is after the similarity, ``after`` with displacements.
-    """
-
-    first: str
-    second: str
-    equal: int
-    before: float
-    after: float
-    worst: float
-    curve: int
-    curve_before: float
-    curve_after: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,32 +58,65 @@ def align(
     reference: str = REFERENCE,
     prior: FieldPrior | None = None,
     faces: Mapping[str, int] | None = None,
+    on_curves: bool = True,
+    keep: Callable[[Meaning], bool] | None = None,
 ) -> Alignment:
     """Put mean shapes (K, 2), any frame with y down, on one plane.
 
-    schemes: the scheme of every shape, by the same key. Raises TufaError when the reference is
+    schemes: the scheme of every shape, by the same key. on_curves: put every point on its part's
+    curve in the end, so that equal places coincide. keep: which shared places the fit may use (all
+    when left out; for checks that leave some out). Raises TufaError when the reference is
     missing, a shape does not fit its scheme, or a scheme shares fewer than three places with
     the others.
     """
     _check(shapes, schemes, reference)
     schemes = {key: schemes[key] for key in shapes}
     pairs = _shared(schemes)
-    placed = _placed(shapes, schemes, pairs, reference)
+    used = {pair: _kept(places, keep) for pair, places in pairs.items()}
+    placed = _placed(shapes, schemes, used, reference)
     order = list(placed)
     moved = constrained_field(
         [placed[key] for key in order],
         [key == reference for key in order],
-        _constraints(placed, pairs),
+        _constraints(placed, used),
         prior,
     )
     anchors = {
-        key: placed[key] if key == reference else symmetric(points, schemes[key].flip_index, _AXIS)
+        key: placed[key] if key == reference else symmetric(points, schemes[key].flip, _AXIS)
         for key, points in zip(order, moved, strict=True)
     }
+    if on_curves:
+        anchors = _on_curves(anchors, schemes, reference)
     anchors = {key: np.round(anchors[key], 6) for key in sorted(anchors)}
-    residuals = tuple(_residual(a, b, pairs[a, b], placed, anchors) for a, b in pairs)
-    report = _report(placed, anchors, residuals, faces or {})
+    residuals = tuple(
+        residual(schemes[a], schemes[b], pairs[a, b], placed, anchors) for a, b in pairs
+    )
+    report = alignment_report(placed, anchors, schemes, residuals, faces or {})
     return Alignment(Plane(name, reference, anchors, report=report), placed, residuals)
+
+
+def _on_curves(
+    anchors: Mapping[str, FloatArray], schemes: Mapping[str, Scheme], reference: str
+) -> dict[str, FloatArray]:
+    """Every point put on the place that its part and t are on the curves through all anchors.
+
+    The reference stays: the curves pass its points.
+    """
+    curves = Curves(anchors, schemes, reference)
+    snapped = {}
+    for key, points in anchors.items():
+        places = [curves.at(meaning) for meaning in schemes[key].meanings]
+        snapped[key] = (
+            points
+            if key == reference
+            else np.array(
+                [
+                    point if place is None else place
+                    for point, place in zip(points, places, strict=True)
+                ]
+            )
+        )
+    return snapped
 
 
 def with_schemes(
@@ -148,6 +162,12 @@ def _shared(schemes: Mapping[str, Scheme]) -> dict[tuple[str, str], list[SharedP
     }
 
 
+def _kept(
+    places: Sequence[SharedPlace], keep: Callable[[Meaning], bool] | None
+) -> list[SharedPlace]:
+    return [place for place in places if keep is None or keep(place.meaning)]
+
+
 def _placed(
     shapes: Mapping[str, FloatArray],
     schemes: Mapping[str, Scheme],
@@ -191,13 +211,8 @@ def _links(
                 here, there, other = shared.second, shared.first, placed[first]
             else:
                 continue
-            links.append((_at(shape, here), _at(other, there)))
+            links.append((value_at(shape, here), value_at(other, there)))
     return links
-
-
-def _at(points: FloatArray, estimate: Estimate) -> FloatArray:
-    indices, weights = list(estimate.weights), list(estimate.weights.values())
-    return np.asarray(np.array(weights) @ points[indices])
 
 
 def _constraints(
@@ -217,61 +232,3 @@ def _constraints(
             spread = max(SPREAD[shared.first.how], SPREAD[shared.second.how])
             constraints.append(Constraint(weights, spread))
     return constraints
-
-
-def _residual(
-    first: str,
-    second: str,
-    places: Sequence[SharedPlace],
-    placed: Mapping[str, FloatArray],
-    anchors: Mapping[str, FloatArray],
-) -> PairResidual:
-    def distances(points: Mapping[str, FloatArray], equal: bool) -> list[float]:
-        return [
-            100 * float(np.linalg.norm(_at(points[first], s.first) - _at(points[second], s.second)))
-            for s in places
-            if s.equal == equal
-        ]
-
-    before, after = distances(placed, True), distances(anchors, True)
-    curve_before, curve_after = distances(placed, False), distances(anchors, False)
-    return PairResidual(
-        first=first,
-        second=second,
-        equal=len(after),
-        before=_mean(before),
-        after=_mean(after),
-        worst=round(max(after, default=0.0), 3),
-        curve=len(curve_after),
-        curve_before=_mean(curve_before),
-        curve_after=_mean(curve_after),
-    )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return round(sum(values) / len(values), 3) if values else 0.0
-
-
-def _report(
-    placed: Mapping[str, FloatArray],
-    anchors: Mapping[str, FloatArray],
-    residuals: Sequence[PairResidual],
-    faces: Mapping[str, int],
-) -> dict[str, Any]:
-    schemes = {}
-    for key, points in anchors.items():
-        moved = 100 * np.linalg.norm(points - placed[key], axis=1)
-        schemes[key] = {
-            "points": len(points),
-            "faces": faces.get(key),
-            "moved_mean_percent": round(float(moved.mean()), 3),
-            "moved_max_percent": round(float(moved.max()), 3),
-            "smallest_spacing_percent": round(100 * smallest_spacing(points), 3),
-            "smallest_spacing_before_percent": round(100 * smallest_spacing(placed[key]), 3),
-            "folded_triangles": folded_triangles(placed[key], points),
-        }
-    return {
-        "unit": "percent of the plane's side",
-        "schemes": schemes,
-        "pairs": [dict(vars(residual)) for residual in residuals],
-    }

@@ -1,0 +1,94 @@
+"""98-point labels turned into 68 points, against people's 68-point labels of the same photos.
+
+    python benchmarks/transfer.py ../shared/data
+
+The 98 points are `pseudo/wflw98.npz` (made by models, on 300-W photos), the 68 are the photos' own
+.pts files. Every second photo is used to fit what is fitted, the others to measure. Errors are in %
+of the distance of the outer eye corners. Compared:
+
+- index table: the usual list of 68 of the 98 points;
+- part and t: tufa_cli.schemes.transfer, nothing fitted here. (The t of ibug68 in the package were
+  measured on the mean shapes of the first half's photos.)
+- part, t and mean gap: and moved by the gap that remains between the mean shapes of both schemes;
+- linear map: 98 x 2 coordinates to 68 x 2 by ridge regression in a common frame, the most that a
+  fixed map learns from these photos.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tufa_cli.formats import read
+from tufa_cli.geometry.plane_fit import place
+from tufa_cli.schemes import builtin_plane, get_scheme
+from tufa_cli.schemes.transfer import transfer
+
+#: ibug68 index by index in wflw98, as circulated: the jaw's even points, eyes without lid middles.
+INDEX_TABLE = [
+    *range(0, 33, 2),
+    *range(33, 38),
+    *range(42, 47),
+    *range(51, 60),
+    *[60, 61, 63, 64, 65, 67, 68, 69, 71, 72, 73, 75],
+    *range(76, 96),
+]
+
+
+def labels(data: Path) -> tuple[NDArray, NDArray]:
+    """(n, 98, 2) and (n, 68, 2) points_px of the photos that have both."""
+    people = {
+        str(image.path): image.faces[0].points_px
+        for image in read(data / "300w", "pts", scheme="ibug68")
+    }
+    with np.load(data / "pseudo" / "wflw98.npz", allow_pickle=False) as file:
+        found = {str(p): q for p, q in zip(file["photos"], file["points_px"], strict=True)}
+    both = sorted(p for p in people if f"300w/{p}" in found)
+    return (
+        np.array([found[f"300w/{p}"] for p in both], dtype=np.float64),
+        np.array([people[p] for p in both]),
+    )
+
+
+def main() -> None:
+    """Command line; see the module's text."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    points_98, points_68 = labels(parser.parse_args().data)
+    eyes = np.linalg.norm(points_68[:, 36] - points_68[:, 45], axis=1)
+    anchors = builtin_plane()["wflw98"]
+    # Everything in the frame of the plane: each photo laid on it by its 98 points.
+    flat_98 = np.array([place(p, p, anchors) for p in points_98])
+    flat_68 = np.array([place(q, p, anchors) for p, q in zip(points_98, points_68, strict=True)])
+    scale = np.linalg.norm(flat_68[:, 36] - flat_68[:, 45], axis=1) / eyes
+    fit, test = np.arange(len(eyes)) % 2 == 0, np.arange(len(eyes)) % 2 == 1
+
+    through = transfer(get_scheme("wflw98"), get_scheme("ibug68"))
+    by_place = through.apply(flat_98)
+    gap = (flat_68 - by_place)[fit].mean(axis=0)
+    inputs = np.c_[flat_98.reshape(len(eyes), -1), np.ones(len(eyes))]
+    ridge = 1e-3 * np.eye(inputs.shape[1])
+    solution = np.linalg.solve(
+        inputs[fit].T @ inputs[fit] + ridge, inputs[fit].T @ flat_68[fit].reshape(fit.sum(), -1)
+    )
+    rows = {
+        "index table": flat_98[:, INDEX_TABLE],
+        "part and t": by_place,
+        "part, t and mean gap": by_place + gap,
+        "linear map": (inputs @ solution).reshape(flat_68.shape),
+    }
+    groups = get_scheme("ibug68").groups
+    print(f"{len(eyes)} photos, measured on {test.sum()}; % of the outer eye distance")
+    print("| | all | " + " | ".join(groups) + " |")
+    print("|---" * (len(groups) + 2) + "|")
+    for name, made in rows.items():
+        error = 100 * np.linalg.norm(made - flat_68, axis=2)[test] / (scale * eyes)[test, None]
+        cells = [error.mean(), *(error[:, members].mean() for members in groups.values())]
+        print(f"| {name} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |")
+
+
+if __name__ == "__main__":
+    main()

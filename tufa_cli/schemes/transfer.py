@@ -1,0 +1,61 @@
+"""Labels of one scheme turned into another's through part and t, without a model.
+
+A point of the target is a weighted sum of the source's points: one of them when it means the same,
+a mean where it is one by definition, or a place between the points of a curve. What the source
+does not tell is left out and named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tufa_cli.schemes.model import Scheme
+from tufa_cli.schemes.places import estimate_place
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """How each point of a target is made of a source's points.
+
+    weights: (K target, K source), a row of zeros where the source does not tell.
+    how: (K target) "point", "mean", "curve" (places.Estimate), or None where it does not tell.
+    """
+
+    source: Scheme
+    target: Scheme
+    weights: FloatArray
+    how: tuple[str | None, ...]
+
+    @property
+    def missing(self) -> list[int]:
+        """Indices of the target's points that the source does not tell."""
+        return [i for i, how in enumerate(self.how) if how is None]
+
+    def apply(self, points: ArrayLike) -> FloatArray:
+        """(..., K source, 2) points in any frame to (..., K target, 2).
+
+        NaN where the source does not tell, or where a point that it takes is NaN.
+        """
+        given = np.asarray(points, dtype=np.float64)
+        unknown = np.isnan(given)
+        made = np.einsum("ts,...sd->...td", self.weights, np.where(unknown, 0.0, given))
+        lost = np.einsum("ts,...sd->...td", (self.weights != 0).astype(float), unknown) > 0
+        lost[..., self.missing, :] = True
+        return np.asarray(np.where(lost, np.nan, made))
+
+
+def transfer(source: Scheme, target: Scheme) -> Transfer:
+    """What ``source`` tells of every point of ``target``."""
+    weights = np.zeros((len(target), len(source)))
+    how: list[str | None] = []
+    for row, meaning in zip(weights, target.meanings, strict=True):
+        estimate = estimate_place(source, meaning)
+        how.append(None if estimate is None else estimate.how)
+        if estimate is not None:
+            row[list(estimate.weights)] = list(estimate.weights.values())
+    return Transfer(source, target, weights, tuple(how))
