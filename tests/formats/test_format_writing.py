@@ -114,9 +114,7 @@ def scheme_of(name: str, count: int) -> str | None:
 
 
 @st.composite
-def boxes_and_attributes(
-    draw: st.DrawFn, name: str, count: int
-) -> tuple[Any, dict[str, Any]]:
+def boxes_and_attributes(draw: st.DrawFn, name: str, count: int) -> tuple[Any, dict[str, Any]]:
     whole = draw(st.tuples(*[st.integers(0, 9000)] * 4))
     caps = get_format(name).CAPABILITIES
     box: Any = np.array(whole) / (8 if caps.float_box else 1)
