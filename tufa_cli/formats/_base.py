@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, UnknownNameError
 
@@ -258,3 +261,11 @@ def states(face: Face) -> list[int]:
     """(K) visibility of each point: 0 unlabelled, 1 occluded, 2 visible."""
     assert face.visibility is not None  # Face derives it when it is left out
     return [int(value) for value in face.visibility]
+
+
+def written_points(face: Face, first_pixel: float) -> NDArray[np.float64]:
+    """(K, 2) image pixels, the first of which is ``first_pixel``; -1, -1 for a missing point."""
+    points: NDArray[np.float64] = np.where(
+        face.labelled[:, None], face.points_px + first_pixel, -1.0
+    )
+    return points

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._base import ReadOptions
+from tufa_cli.formats._base import ReadOptions, WriteOptions
 from tufa_cli.formats._files import (
     PhotoFinder,
     decimals,
@@ -25,6 +25,7 @@ from tufa_cli.formats._files import (
     read_lines,
     source_files,
 )
+from tufa_cli.writing import check_writable
 
 FloatArray = NDArray[np.float64]
 
@@ -189,3 +190,21 @@ def face_files(images: Sequence[AnnotatedImage], target: Path) -> list[tuple[Pat
             taken[path] = image.path
             places.append((path, face))
     return places
+
+
+def write_face_files(
+    images: Sequence[AnnotatedImage],
+    target: Path,
+    options: WriteOptions,
+    write_face: Callable[[Path, Face], None],
+) -> list[Path]:
+    """A file per face by ``write_face``, at ``face_files``' places; the paths written.
+
+    All places are checked first, so that a file in the way leaves nothing half done.
+    """
+    places = face_files(images, target)
+    for path, _ in places:
+        check_writable(path, options.overwrite)
+    for path, face in places:
+        write_face(path, face)
+    return [path for path, _ in places]

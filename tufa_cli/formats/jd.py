@@ -30,7 +30,7 @@ from tufa_cli.writing import filling
 
 NAME = "jd"
 TITLE = "JD-landmark, 106 points, a .jpg.txt per photo, 0-based"
-SCHEME = "jd106"
+SCHEME = "lapa106"
 POINTS = 106
 CAPABILITIES = Capabilities(box=True, one_face=True, points=POINTS, streams=True)
 LAYOUT = Layout("landmark", "picture", ".txt", None)

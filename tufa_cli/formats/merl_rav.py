@@ -18,9 +18,8 @@ from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, F
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
 from tufa_cli.formats._files import write_lines
-from tufa_cli.formats._pts import face_files, faces_in_files, folder_of, parse_pts, pts_text
+from tufa_cli.formats._pts import faces_in_files, folder_of, parse_pts, pts_text, write_face_files
 from tufa_cli.formats.pts import sniff_pts
-from tufa_cli.writing import check_writable
 
 NAME = "merl-rav"
 TITLE = "MERL-RAV .pts, 68 points with hidden ones, 1-based"
@@ -75,16 +74,15 @@ def unholdable(face: Face, options: WriteOptions) -> NDArray[np.bool_]:
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """A file per face under ``target`` in the photos' sub-folders."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    places = face_files(images, target)
-    for path, _ in places:
-        check_writable(path, options.overwrite)
-    for path, face in places:
+
+    def write_face(path: Path, face: Face) -> None:
         rows = [
             _row(x + first_pixel, y + first_pixel, int(seen))
             for (x, y), seen in zip(face.points_px.tolist(), states(face), strict=True)
         ]
         write_lines(path, pts_text(rows), options.overwrite)
-    return [path for path, _ in places]
+
+    return write_face_files(images, target, options, write_face)
 
 
 def _row(x: float, y: float, seen: int) -> tuple[str, str]:

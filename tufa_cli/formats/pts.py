@@ -17,14 +17,13 @@ from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOption
 from tufa_cli.formats._files import source_files, spread, write_lines
 from tufa_cli.formats._pts import (
     SUFFIXES,
-    face_files,
     face_lines,
     faces_in_files,
     folder_of,
     parse_pts,
     video_frames,
+    write_face_files,
 )
-from tufa_cli.writing import check_writable
 
 NAME = "pts"
 TITLE = "iBUG .pts text, one file per face, 1-based"
@@ -104,9 +103,8 @@ def remarks(images: Sequence[AnnotatedImage]) -> list[str]:
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """A file per face under ``target`` in the photos' sub-folders; a missing point is ``-1 -1``."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    places = face_files(images, target)
-    for path, _ in places:
-        check_writable(path, options.overwrite)
-    for path, face in places:
+
+    def write_face(path: Path, face: Face) -> None:
         write_lines(path, face_lines(face, first_pixel), options.overwrite)
-    return [path for path, _ in places]
+
+    return write_face_files(images, target, options, write_face)

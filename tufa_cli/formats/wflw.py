@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tufa_cli.annotation import AnnotatedImage, Face
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, written_points
 from tufa_cli.formats._files import (
     check_name,
     decimals,
@@ -131,7 +131,7 @@ def _lines(
     for image in images:
         name = check_name(image.path, target, image.path.split()[:1])
         for face in image.faces:
-            places = np.where(face.labelled[:, None], face.points_px + first_pixel, -1.0)
+            places = written_points(face, first_pixel)
             fields = [decimals(value) for value in places.ravel().tolist()]
             if face.box is not None:
                 x, y, w, h = face.box.tolist()

@@ -27,7 +27,12 @@ class TrainConfig:
 
     packs: pack files (relative to the working folder). model: a size; model_options: single values
     of ModelConfig. init: weights file to start from, or None.
-    steps, batch_size: optimiser steps and faces per step. lr is the peak after ``warmup`` steps and
+    encoder_init: a state dict for the encoder alone (DINO's ViT-S for s8 and s16, or any with
+    ``encoder_map``: parts of its keys to what they are here); encoder_sha256: its checksum, checked
+    when given. encoder_lr: the encoder's rate over lr; layer_decay: every block of a ViT learns at
+    this times the rate of the one above it.
+    steps, batch_size: optimiser steps and faces per step, over all ranks. accumulate: a step's
+    faces go through the network in so many pieces. lr is the peak after ``warmup`` steps and
     falls to ``lr_end`` times itself along a half cosine. ema: decay of the averaged weights, which
     are what is validated and saved.
     temperature, shares: how sources are drawn (data.packed.group_shares).
@@ -35,17 +40,25 @@ class TrainConfig:
     align_penalty: weight of their squared length.
     validate_every, save_every: in steps. limit_per_group: at most so many faces of a source and
     scheme (for comparisons), or None. sources, schemes: train on these alone, or None for all.
-    amp: "bf16", "fp16" (GPU only) or "off".
+    patience: stop after so many validations without a better mean, or None.
+    amp: "bf16", "fp16" (GPU only) or "off". compile: use torch.compile where it works.
+    tensorboard: also write event files (needs the tensorboard package).
     """
 
     packs: tuple[str, ...] = ()
     model: str = "nano"
     model_options: Mapping[str, Any] = field(default_factory=dict)
     init: str | None = None
+    encoder_init: str | None = None
+    encoder_map: Mapping[str, str] = field(default_factory=dict)
+    encoder_sha256: str | None = None
+    encoder_lr: float = 1.0
+    layer_decay: float = 1.0
     name: str = "run"
     seed: int = 0
     steps: int = 10000
     batch_size: int = 64
+    accumulate: int = 1
     lr: float = 1e-3
     lr_end: float = 0.01
     warmup: int = 300
@@ -61,7 +74,10 @@ class TrainConfig:
     limit_per_group: int | None = None
     validate_every: int = 500
     save_every: int = 250
+    patience: int | None = None
     amp: Literal["bf16", "fp16", "off"] = "bf16"
+    compile: bool = False
+    tensorboard: bool = False
     device: str = "auto"
     threads: int | None = None
     workers: int = 1
@@ -159,8 +175,8 @@ def _convert(hint: Any, value: Any) -> tuple[bool, Any]:
         return isinstance(value, list), tuple(value) if isinstance(value, list) else value
     if origin is not None or hint is Mapping:
         return isinstance(value, Mapping), value
-    if isinstance(value, bool):
-        return False, value
+    if isinstance(value, bool) or hint is bool:
+        return isinstance(value, bool) and hint is bool, value
     if hint is float:
         if isinstance(value, str):
             try:
@@ -177,7 +193,7 @@ def _describe(hint: Any) -> str:
     args = typing.get_args(hint)
     if typing.get_origin(hint) is Literal:
         return "one of " + ", ".join(map(str, args))
-    words = {int: "a whole number", float: "a number", str: "a text"}
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         return _describe(args[0]) + " or null"
     return words.get(hint, "a list" if typing.get_origin(hint) is tuple else "a mapping")
@@ -188,9 +204,15 @@ def _check(config: TrainConfig, problems: list[str]) -> None:
         problems.append("packs: name at least one pack file")
     if config.model not in SIZES:
         problems.append(f"model: unknown size '{config.model}', known: {', '.join(SIZES)}")
-    for key in ("steps", "batch_size", "validate_every", "save_every"):
+    for key in ("steps", "batch_size", "accumulate", "validate_every", "save_every"):
         if getattr(config, key) < 1:
             problems.append(f"{key}: must be at least 1")
+    if config.batch_size % max(config.accumulate, 1):
+        problems.append("accumulate: batch_size must be a multiple of it")
+    if config.patience is not None and config.patience < 1:
+        problems.append("patience: must be at least 1, or null")
+    if not 0 < config.layer_decay <= 1:
+        problems.append("layer_decay: must be above 0, at most 1")
     if config.lr <= 0:
         problems.append("lr: must be greater than 0")
     if not 0 <= config.ema < 1:
