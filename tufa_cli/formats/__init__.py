@@ -29,7 +29,7 @@ from tufa_cli.formats._base import (
 )
 from tufa_cli.formats._files import check_source
 from tufa_cli.formats._losses import Preparation, losses_in, remarks_on
-from tufa_cli.schemes import get_scheme
+from tufa_cli.schemes import Scheme, get_scheme
 
 __all__ = [
     "BUILT_IN",
@@ -72,6 +72,7 @@ BUILT_IN = {
     "hf-jsonl": "hf_jsonl",
     "hrnet-csv": "hrnet_csv",
     "jd": "jd",
+    "labelme": "labelme",
     "lapa": "lapa",
     "ljson": "ljson",
     "merl-rav": "merl_rav",
@@ -165,7 +166,7 @@ def choose_format(path: Path | str) -> str:
 def read(
     path: Path | str,
     format: str = "auto",
-    scheme: str | None = None,
+    scheme: str | Scheme | None = None,
     root: Path | str | None = None,
     *,
     index_base: int | None = None,
@@ -180,7 +181,7 @@ def read(
     Each record's photo lies at ``Path(record.root) / record.path`` when it is there at all.
 
     format: a format's name, or "auto" to look (ambiguity is an error).
-    scheme: name, alias or file of the faces' scheme; left out, the format's own where it has one.
+    scheme: the faces' scheme, or its name, alias or file; left out, the format's own if it has one.
     root: the photos' folder where it is not the format's usual one.
     index_base: number of the first pixel on disk where it is not the format's own.
     coco_visibility: "auto" reads 1 as visible in files without any 2; "strict" never does.
@@ -196,7 +197,7 @@ def read(
     check_source(path)
     if root is not None and not Path(root).is_dir():
         raise InputError(root, "no such folder of photos")
-    known = get_scheme(scheme) if scheme is not None else None
+    known = get_scheme(scheme) if isinstance(scheme, str) else scheme
     options = ReadOptions(
         scheme=known.name if known else None,
         points=len(known) if known else None,
