@@ -84,6 +84,7 @@ BUILT_IN = {
     "retinaface": "retinaface",
     "scut": "scut",
     "wflw": "wflw",
+    "yolo-pose": "yolo_pose",
 }
 
 ENTRY_POINTS = "tufa_cli.formats"
