@@ -74,6 +74,7 @@ BUILT_IN = {
     "pts": "pts",
     "retinaface": "retinaface",
     "scut": "scut",
+    "via": "via",
     "wflw": "wflw",
 }
 
