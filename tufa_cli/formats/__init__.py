@@ -66,6 +66,7 @@ BUILT_IN = {
     "helen": "helen",
     "hrnet-csv": "hrnet_csv",
     "jd": "jd",
+    "label-studio": "label_studio",
     "labelme": "labelme",
     "lapa": "lapa",
     "merl-rav": "merl_rav",
