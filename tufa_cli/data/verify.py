@@ -13,13 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tufa_cli.data.store import Row, head_checksum, open_pack, read_rows, row_checksum
+from tufa_cli.data.store import Row, head_checksum, jpeg_size, open_pack, read_rows, row_checksum
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.schemes import get_scheme
 from tufa_cli.schemes.plane import plane_from_json
-
-#: The JPEG markers that carry a picture's size: FFC0..FFCF but DHT, JPG and DAC.
-_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 @dataclass
@@ -82,7 +79,7 @@ def _damage_of(path: Path) -> Iterator[None]:
 def _problems(row: Row) -> Iterator[str]:
     """What is wrong with one row, beside its checksum."""
     data = row.jpeg.tobytes()
-    size = jpeg_size(data)
+    size = jpeg_size(row.jpeg)
     # A decoder fills a crop that ends too early with grey and says nothing.
     if size is None or not data.endswith(b"\xff\xd9"):
         yield "the crop is no whole JPEG file"
@@ -109,17 +106,6 @@ def _problems(row: Row) -> Iterator[str]:
             yield f"{len(row.points_crop)} points, {row.scheme} has {expected}"
 
 
-def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in a JPEG file's header (ITU T.81, B.2.2), or None when there is none."""
-    at = 2
-    while data[:2] == b"\xff\xd8" and at + 9 <= len(data) and data[at] == 0xFF:
-        if data[at + 1] in _SIZE_MARKERS:
-            height, width = data[at + 5 : at + 7], data[at + 7 : at + 9]
-            return int.from_bytes(width, "big"), int.from_bytes(height, "big")
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None
-
-
 def describe(path: Path) -> dict[str, Any]:
     """What a pack holds, as plain values: counts of faces, sizes, the plane.
 
@@ -137,7 +123,7 @@ def describe(path: Path) -> dict[str, Any]:
         for _, rows, _ in read_rows(path):
             for row in rows:
                 faces[row.split, row.source, row.scheme] += 1
-                sides.append((jpeg_size(row.jpeg.tobytes()) or (0, 0))[0])
+                sides.append((jpeg_size(row.jpeg) or (0, 0))[0])
                 sizes.append(len(row.jpeg))
                 labelled += int((row.visibility > 0).sum())
     window = plane.window
