@@ -17,8 +17,9 @@ from tufa_cli.data.augment import (
     colour_table,
     random_light,
 )
+from tufa_cli.data.on_device import augment_on, collate_raw
 from tufa_cli.data.pack import PackOptions, pack
-from tufa_cli.data.packed import Draw, PackedFaces
+from tufa_cli.data.packed import Draw, PackedFaces, collate
 from tufa_cli.errors import InputError
 from tufa_cli.schemes import builtin_plane
 
@@ -128,3 +129,56 @@ def test_a_crop_that_cannot_be_decoded_is_named(large_pack, tmp_path):
     with pytest.raises(InputError, match="row 0 cannot be decoded") as caught:
         PackedFaces([tmp_path / "a.h5"], 64)[Draw(0, (0,))]
     assert "--verify" in caught.value.hint
+
+
+def both(path, config, size, count=24):
+    """The same draws augmented by OpenCV and by torch on the CPU."""
+    import torch
+
+    draws = [Draw(0, (0, i)) for i in range(count)]
+    here = PackedFaces([path], size, config)
+    there = PackedFaces([path], size, config, on_device=True)
+    raw = collate_raw([there[draw] for draw in draws])
+    return collate([here[draw] for draw in draws]), augment_on(torch.device("cpu"), raw, size)
+
+
+@pytest.mark.parametrize("size", [64, 100, 256])
+def test_the_device_warps_as_opencv_does(large_pack, size):
+    """Half-size decoding, area averaging and plain sampling among them."""
+    still = dict.fromkeys(("colour", "gray", "blur", "noise", "jpeg", "occlusion"), 0)
+    one, two = both(large_pack, AugmentConfig(**still), size)
+    for first, second in zip(one[1:], two[1:], strict=True):
+        assert (first == second).all()
+    gap = (one.images.int() - two.images.int()).abs().float()
+    # OpenCV rounds places to 1/32 pixel; at an edge to black that is 8 levels.
+    assert gap.mean() < 0.3
+    assert (gap > 8).float().mean() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "most"),
+    [("gray", 0.6, 5), ("colour", 1.0, 5), ("blur", 0.6, 5), ("jpeg", 2.0, 40)],
+)
+def test_the_device_changes_pixels_as_opencv_does(large_pack, name, mean, most):
+    config = AugmentConfig(**{k: float(k == name) for k in NONE.__dict__ if k != "most_points"})
+    one, two = both(large_pack, config, 128)
+    plain, _ = both(large_pack, NONE, 128, count=1)
+    gap = (one.images.int() - two.images.int()).abs().float()
+    change = (one.images.int() - plain.images.int()).abs().float()
+    assert gap.mean() < mean
+    assert gap.amax() <= most
+    assert change.mean() > 2 * gap.mean()
+
+
+def test_noise_and_occlusion_on_the_device(large_pack):
+    config = AugmentConfig(**{k: float(k == "occlusion") for k in NONE.__dict__})
+    one, two = both(large_pack, config, 128)
+    assert (one.images.int() - two.images.int()).abs().float().mean() < 0.3
+    config = AugmentConfig(**{k: float(k == "noise") for k in NONE.__dict__})
+    (one, two), (_, again) = both(large_pack, config, 128), both(large_pack, config, 128)
+    plain, _ = both(large_pack, NONE, 128, count=1)
+    assert (two.images == again.images).all()
+    for images in (one.images, two.images):
+        middle = (images.float() - plain.images)[:, :, 20:108, 20:108]
+        assert 2 < middle.std(dim=(1, 2, 3)).median() < 12
+        assert (images.float() - plain.images).mean().abs() < 1

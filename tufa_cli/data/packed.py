@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,11 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from tufa_cli.data.augment import NONE, AugmentConfig, apply_light, random_crop, random_light
+from tufa_cli.data.augment import (
+    NONE,
+    AugmentConfig,
+    Light,
+    apply_light,
+    random_crop,
+    random_light,
+)
 from tufa_cli.data.store import PackTables, jpeg_size, open_pack
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.geometry.crop import CropMap
-from tufa_cli.images.warp import warp_crop
+from tufa_cli.images.warp import warp_crop, warp_source
 from tufa_cli.schemes import Plane, get_scheme
 from tufa_cli.schemes.plane import plane_from_json
 
@@ -56,12 +63,19 @@ class Draw:
 class PackedFaces(Dataset):
     """The rows of one pack or several that were packed on the same plane.
 
-    Files are opened by each worker on first use, so the object can be sent to workers.
+    Files are opened by each worker on first use, so the object can be sent to workers. on_device:
+    samples hold the stored crop and what is to be done to it (for ``on_device.collate_raw``).
     """
 
-    def __init__(self, paths: Sequence[Path], size: int, augment: AugmentConfig = NONE) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        size: int,
+        augment: AugmentConfig = NONE,
+        on_device: bool = False,
+    ) -> None:
         self.paths = [Path(path) for path in paths]
-        self.size, self.augment = size, augment
+        self.size, self.augment, self.on_device = size, augment, on_device
         self._tables: list[PackTables] | None = None
         tables: dict[str, list[NDArray]] = {k: [] for k in ("scheme", "source", "split", "weight")}
         planes, contexts, self._counts = [], set(), []
@@ -123,7 +137,7 @@ class PackedFaces(Dataset):
             raise InputError(path, f"row {local} cannot be decoded", hint=hint)
         return image
 
-    def __getitem__(self, draw: Draw) -> dict[str, NDArray | int | float]:
+    def __getitem__(self, draw: Draw) -> dict[str, Any]:
         rng = np.random.default_rng(draw.seed)
         data, points = self._raw(draw.row)
         name = self.scheme_of[draw.row]
@@ -132,13 +146,12 @@ class PackedFaces(Dataset):
         points = moved.to_crop(points)
         if mirrored:
             points = points[scheme.flip_index]
-        picture = self._warped(draw.row, data, moved)
-        picture = apply_light(picture, random_light(self.augment, rng, self.size))
+        light = random_light(self.augment, rng, self.size)
         index = np.arange(len(points))
         if draw.points and draw.points < len(points):
             index = np.sort(rng.choice(index, draw.points, replace=False))
         return {
-            "image": np.stack(cv2.split(picture)),
+            **self._pixels(draw.row, data, moved, light),
             "points": points[index],
             "index": index,
             "scheme": self._scheme_index[name],
@@ -146,20 +159,33 @@ class PackedFaces(Dataset):
             "row": draw.row,
         }
 
-    def _warped(self, row: int, data: NDArray[np.uint8], moved: CropMap) -> NDArray[np.uint8]:
-        """The (size, size, 3) RGB crop at ``moved`` from the row's JPEG file.
+    def _pixels(
+        self, row: int, data: NDArray[np.uint8], moved: CropMap, light: Light
+    ) -> dict[str, Any]:
+        """The augmented crop ("image"), or what the device needs to make it."""
+        image, crop = self._source(row, data, moved)
+        if self.on_device:
+            image, matrix = warp_source(image, crop, self.size)
+            return {"stored": image, "map": matrix, "light": light, "size": self.size}
+        # Four channels are warped a third faster than three, to the same values.
+        rgba = warp_crop(cv2.cvtColor(image, cv2.COLOR_BGR2RGBA), crop, self.size)
+        picture = apply_light(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), light)
+        return {"image": np.stack(cv2.split(picture))}
 
-        A crop that shows two stored pixels or more in one is decoded at half the size.
+    def _source(
+        self, row: int, data: NDArray[np.uint8], moved: CropMap
+    ) -> tuple[NDArray[np.uint8], CropMap]:
+        """The decoded (s, s, 3) BGR picture and the place of the crop ``moved`` in it.
+
+        When the crop shows two stored pixels or more in one, it is decoded at half the size.
         """
         full = jpeg_size(data)
-        half = full is not None and moved.side_px * full[0] >= 2 * self.size * self.context
-        image = self._decoded(row, data, cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR)
-        # The decoder rounds an odd side up; its pixels are two wide all the same.
-        side = full[0] / 2 if half and full else image.shape[0]
-        # Four channels are warped a third faster than three, to the same values.
-        rgba = cv2.cvtColor(image, cv2.COLOR_BGR2RGBA)
-        picture = warp_crop(rgba, self._to_stored(moved, side), self.size)
-        return cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
+        if full is not None and moved.side_px * full[0] >= 2 * self.size * self.context:
+            image = self._decoded(row, data, cv2.IMREAD_REDUCED_COLOR_2)
+            # The decoder rounds an odd side up; its pixels are two wide all the same.
+            return image, self._to_stored(moved, full[0] / 2)
+        image = self._decoded(row, data)
+        return image, self._to_stored(moved, image.shape[0])
 
     def _to_stored(self, moved: CropMap, side: float) -> CropMap:
         """From the new crop's units to pixel indices of the stored picture."""
