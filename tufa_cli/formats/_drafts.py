@@ -117,15 +117,23 @@ def names_in(drafts: Iterable[Draft], label: str | None) -> Iterator[str]:
 
 
 def faces_of(
-    drafts: Iterable[Draft], orders: Orders, path: object, options: ReadOptions, tally: Tally
+    drafts: Iterable[Draft],
+    orders: Orders,
+    path: object,
+    options: ReadOptions,
+    tally: Tally,
+    hint: str | None = None,
 ) -> tuple[Face, ...]:
-    """The faces of one photo's drafts; those that cannot be understood go to ``options.failed``."""
+    """The faces of one photo's drafts; those that cannot be understood go to ``options.failed``.
+
+    hint: how the format groups points into faces, for who has two of one name in a face.
+    """
     faces = []
     for draft in drafts:
         try:
             face = draft.face(orders)
         except ValueError as error:
-            options.failed(InputError(path, f"{draft.where}: {error}"))
+            options.failed(InputError(path, f"{draft.where}: {error}", hint=hint))
             continue
         if tally.took(face) and face is not None:
             faces.append(face)
