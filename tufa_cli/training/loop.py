@@ -142,7 +142,7 @@ class _Runner:
         state, config = self.state, self.config
         waited = worked = 0.0
         losses: list[float] = []
-        with self._signals():
+        with stop_signals(self._ask):
             mark = time.perf_counter()
             for batch in self._batches(last_step):
                 began = time.perf_counter()
@@ -185,7 +185,7 @@ class _Runner:
                 collate_fn=collate,
                 num_workers=config.workers,
                 prefetch_factor=4 if config.workers else None,
-                worker_init_fn=_quiet_worker if config.workers else None,
+                worker_init_fn=quiet_worker if config.workers else None,
                 # Not fork: a child of a process whose OpenCV threads have run hangs in OpenCV.
                 multiprocessing_context="spawn" if config.workers else None,
                 pin_memory=self.state.device.type == "cuda",
@@ -271,27 +271,31 @@ class _Runner:
             for name, value in values.items():
                 writer.writerow([self.state.step, name, f"{value:.6g}"])
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT ask for a stop after the step; handlers are put back afterwards."""
-
-        def ask(number: int, frame: object) -> None:
-            self.stopping = True
-
-        previous: dict[int, Any] = {}
-        try:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                previous[number] = signal.signal(number, ask)
-        except ValueError:  # not the main thread: the caller handles signals
-            pass
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    def _ask(self) -> None:
+        self.stopping = True
 
 
-def _quiet_worker(worker: int) -> None:
+@contextmanager
+def stop_signals(ask: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT call ``ask`` and nothing else; handlers are put back afterwards."""
+
+    def handle(number: int, frame: object) -> None:
+        ask()
+
+    previous: dict[int, Any] = {}
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            previous[number] = signal.signal(number, handle)
+    except ValueError:  # not the main thread: the caller handles signals
+        pass
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def quiet_worker(worker: int) -> None:
     """Workers leave threads to the step and signals to the main process."""
     import cv2
 
