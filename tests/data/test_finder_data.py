@@ -124,6 +124,21 @@ def test_batches_number_the_cells_through_all_scenes(store):
     assert int((batch.targets.labels == 1).sum()) == len(batch.targets.index)
 
 
+def test_a_mirrored_batch_is_the_batch_of_mirrored_scenes():
+    picture = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype(np.uint8)
+    five = np.array([[[40.0, 45], [60, 46], [49, 55], [42, 66], [57, 65]]])
+    faces = FinderFaces(np.array([[31.0, 30, 40, 50]]), np.ones(1, bool), five)
+    plain = collate_scenes([(picture, targets_of(faces, 96))] * 2)
+    other = scenes._mirrored(faces, 96)
+    wanted = collate_scenes([(picture[:, ::-1].copy(), targets_of(other, 96))] * 2)
+    made = scenes.mirrored_batch(plain)
+    assert (made.pictures == wanted.pictures).all()
+    assert (made.targets.labels == wanted.targets.labels).all()
+    order = made.targets.index.argsort()
+    for mine, theirs in zip(made.targets[1:], wanted.targets[1:], strict=True):
+        np.testing.assert_allclose(mine[order], theirs, atol=1e-4)
+
+
 @pytest.mark.parametrize("degrees", [0, 33, 90, 180])
 @pytest.mark.parametrize("scale", [0.3, 1.0, 1.7])
 def test_points_move_with_the_pixels(degrees, scale):

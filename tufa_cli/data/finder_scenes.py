@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -20,6 +21,7 @@ from torch.utils.data import Dataset
 
 from tufa_cli.data.finder_store import FinderFaces, FinderPhotos
 from tufa_cli.data.finder_targets import Targets, targets_of
+from tufa_cli.detect.finder_net import STRIDES
 
 Rgb = NDArray[np.uint8]
 FloatArray = NDArray[np.float64]
@@ -331,6 +333,37 @@ class SceneBatch(NamedTuple):
 
     pictures: Tensor
     targets: Targets
+
+
+def mirrored_batch(batch: SceneBatch) -> SceneBatch:
+    """The same scenes as in a mirror: new pictures for the network at no cost for the loader."""
+    size = batch.pictures.shape[1]
+    others = _mirror_cells(size)
+    targets = batch.targets
+    scene, cell = targets.index // len(others), targets.index % len(others)
+    points = targets.points[:, _FLIP] * torch.tensor([-1.0, 1.0])
+    return SceneBatch(
+        batch.pictures.flip(2),
+        Targets(
+            targets.labels[:, others],
+            scene * len(others) + others[cell],
+            targets.edges[:, [2, 1, 0, 3]],
+            points,
+            targets.known[:, _FLIP],
+            targets.sizes,
+        ),
+    )
+
+
+@lru_cache(maxsize=4)
+def _mirror_cells(size: int) -> Tensor:
+    """(N,) for each cell of a square picture the cell that it changes places with."""
+    start, parts = 0, []
+    for stride in STRIDES:
+        side = size // stride
+        parts.append(torch.arange(side * side).reshape(side, side).flip(1).flatten() + start)
+        start += side * side
+    return torch.cat(parts)
 
 
 class Scenes(Dataset[tuple[Rgb, Targets]]):

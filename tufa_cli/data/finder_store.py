@@ -192,31 +192,23 @@ class _Writer:
     """Appends photos to an open file; tables are written at the end."""
 
     def __init__(self, file: h5py.File) -> None:
-        self.file, self.used = file, 0
-        self.pixels = file.create_dataset(
-            "pixels", (0,), np.uint8, maxshape=(None,), chunks=(1 << 20,)
-        )
-        self.rows: list[tuple[int, int, int]] = []
+        self.file = file
+        self.pixels = file.create_group("pixels")
         self.names: list[str] = []
         self.faces: list[FinderFaces] = []
 
     def add(self, name: str, pixels: NDArray[np.uint8], faces: FinderFaces) -> None:
-        end = self.used + pixels.size
-        if end > len(self.pixels):
-            self.pixels.resize(end, axis=0)
-        self.pixels[self.used : end] = pixels.reshape(-1)
-        self.rows.append((self.used, *pixels.shape[:2]))
+        # Neither chunked nor compressed: the bytes lie in one piece and can be mapped.
+        self.pixels.create_dataset(f"{len(self.names):07d}", data=pixels)
         self.names.append(name)
         self.faces.append(faces)
-        self.used = end
 
     def finish(self) -> None:
-        if not self.rows:
+        if not self.names:
             raise TufaError("no photo to train on", "check the sources and what is left out")
         names = sorted(set(self.names))
         counts = [len(faces.boxes) for faces in self.faces]
         self.file.attrs["sources"] = names
-        self.file["rows"] = np.array(self.rows, np.int64)
         self.file["source"] = np.array([names.index(n) for n in self.names], np.int16)
         self.file["first"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         self.file["boxes"] = np.concatenate([f.boxes for f in self.faces]).astype(np.float32)
@@ -232,15 +224,18 @@ class FinderPhotos:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        self._file: h5py.File | None = None
+        self._bytes: NDArray[np.uint8] | None = None
         try:
             with h5py.File(self.path, "r") as file:
                 if file.attrs.get("format") != FORMAT:
                     raise InputError(path, "not a file of photos for the face finder")
                 self.names = [str(name) for name in file.attrs["sources"]]
-                self.rows, self.source, self.first, self.boxes, self.sure, self.points = (
-                    file[key][()] for key in ("rows", "source", "first", "boxes", "sure", "points")
+                self.source, self.first, self.boxes, self.sure, self.points = (
+                    file[key][()] for key in ("source", "first", "boxes", "sure", "points")
                 )
+                photos = [file["pixels"][key] for key in sorted(file["pixels"])]
+                #: (N, 3) where each photo's bytes begin in the file, its height and its width.
+                self.rows = np.array([(p.id.get_offset(), *p.shape[:2]) for p in photos], np.int64)
         except OSError:
             raise InputError(path, "cannot be read as HDF5") from None
 
@@ -248,16 +243,16 @@ class FinderPhotos:
         return len(self.rows)
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_file": None}
+        return {**self.__dict__, "_bytes": None}
 
     def pixels(self, index: int, top: int = 0, bottom: int | None = None) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB, or its rows from ``top`` to before ``bottom``."""
-        if self._file is None:
-            self._file = h5py.File(self.path, "r", rdcc_nbytes=0)
+        """(H, W, 3) uint8 RGB, or its rows from ``top`` to before ``bottom``; not to be changed."""
+        if self._bytes is None:
+            self._bytes = np.memmap(self.path, np.uint8, "r")
         start, height, width = (int(v) for v in self.rows[index])
         end = height if bottom is None else min(bottom, height)
-        flat = self._file["pixels"][start + top * width * 3 : start + end * width * 3]
-        return np.asarray(flat, np.uint8).reshape(end - top, width, 3)
+        flat = self._bytes[start + top * width * 3 : start + end * width * 3]
+        return np.asarray(flat).reshape(end - top, width, 3)
 
     def faces(self, index: int) -> FinderFaces:
         """The photo's faces, with float64 numbers."""

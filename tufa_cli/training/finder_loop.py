@@ -23,6 +23,7 @@ from tufa_cli.data.finder_scenes import (
     SceneMaker,
     Scenes,
     collate_scenes,
+    mirrored_batch,
 )
 from tufa_cli.data.finder_store import HEAD, FinderPhotos
 from tufa_cli.detect.base import BoxPlane
@@ -205,7 +206,7 @@ class _Runner:
         waited = worked = 0.0
         losses: list[dict[str, float]] = []
         mark = time.perf_counter()
-        for batch in self._batches(end):
+        for batch in self._views(end):
             began = time.perf_counter()
             waited += began - mark
             losses.append(self._step(batch))
@@ -221,13 +222,24 @@ class _Runner:
             if self.stopping:
                 return
 
+    def _views(self, end: int) -> Iterator[SceneBatch]:
+        """The batches of the steps from now to before ``end``: each as it is, then mirrored."""
+        step = self.state.step
+        for batch in self._batches(end):
+            if step % 2 == 0:
+                yield batch
+                step += 1
+            if step < end:
+                yield mirrored_batch(batch)
+                step += 1
+
     def _batches(self, end: int) -> Iterator[SceneBatch]:
         config = self.config
         maker = SceneMaker(self.photos, config.scenes, self.state.hard)
         return iter(
             DataLoader(
                 Scenes(maker, config.seed),
-                batch_sampler=_Numbers(self.state.step, end, config.batch_size),
+                batch_sampler=_Numbers(self.state.step // 2, (end + 1) // 2, config.batch_size),
                 collate_fn=collate_scenes,
                 num_workers=config.workers,
                 prefetch_factor=8 if config.workers else None,
@@ -289,7 +301,7 @@ class _Runner:
 
 
 class _Numbers(Sampler[list[int]]):
-    """Batches of scene numbers, those of the steps from ``start`` to before ``end``."""
+    """Scene numbers of the batches from ``start`` to before ``end``; each serves two steps."""
 
     def __init__(self, start: int, end: int, size: int) -> None:
         self.start, self.end, self.size = start, end, size
@@ -298,5 +310,5 @@ class _Numbers(Sampler[list[int]]):
         return max(0, self.end - self.start)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for step in range(self.start, self.end):
-            yield list(range(step * self.size, (step + 1) * self.size))
+        for batch in range(self.start, self.end):
+            yield list(range(batch * self.size, (batch + 1) * self.size))
