@@ -92,7 +92,8 @@ def find(
             picture, 0, missing[0], 0, missing[1], cv2.BORDER_CONSTANT, value=(_GREY,) * 3
         )
     # A view with channels last, as the convolutions want it: nothing is copied.
-    pixels = torch.from_numpy(np.ascontiguousarray(picture))[None].permute(0, 3, 1, 2)
+    whole = np.require(picture, requirements=["C", "W"])
+    pixels = torch.from_numpy(whole)[None].permute(0, 3, 1, 2)
     with torch.inference_mode():
         cells = network(pixels)
         boxes, scores, points = decode(cells, *pixels.shape[-2:], lowest)

@@ -198,7 +198,7 @@ def _detected_crops(photo: NDArray[np.uint8], image: AnnotatedImage, plan: Plan)
         raise ValueError("box 'detector' needs a detector")
     crops = []
     found = plan.detector.detect(photo, image.path)
-    for number in range(len(found)):
+    for number in np.flatnonzero(found.scores >= plan.detector.min_score).tolist():
         with suppress(TufaError):  # a box without an area finds no face
             crops.append(crop_of(found, number, plan.detector.box_plane, plan.weights.window))
     return crops
