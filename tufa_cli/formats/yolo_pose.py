@@ -4,7 +4,8 @@
 width and height: without the photo nothing can be read, and without its size nothing written. v as
 COCO has it. Ultralytics drops a photo's labels when a number leaves [-0.01, 1.01], so points
 outside the photo are not written. In rows of two columns a point at 0, 0 or below it is missing;
-such rows are never written. Source: https://docs.ultralytics.com/datasets/pose/ and ``verify_image_label`` there.
+such rows are never written. Source: https://docs.ultralytics.com/datasets/pose/ and
+``verify_image_label`` there.
 """
 
 from __future__ import annotations
