@@ -75,6 +75,7 @@ BUILT_IN = {
     "pts": "pts",
     "retinaface": "retinaface",
     "scut": "scut",
+    "supervisely": "supervisely",
     "via": "via",
     "wflw": "wflw",
 }
