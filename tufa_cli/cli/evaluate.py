@@ -146,7 +146,7 @@ def _labels(
         read(
             source,
             format=format_name,
-            scheme=layout.name,
+            scheme=layout,
             root=images,
             on_error=lambda error: failures.append(error.message),
             on_note=lambda note: click.echo(f"Note: {note}", err=True),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import Face
 from tufa_cli.errors import TufaError
 from tufa_cli.formats._base import ReadOptions, first
-from tufa_cli.schemes import Scheme, anchors_for, builtin_plane, get_scheme
+from tufa_cli.schemes import Scheme, anchors_for, builtin_plane, get_scheme, scheme_names
 
 #: Class of a face whose scheme is not known.
 FACE = "face"
@@ -66,6 +66,16 @@ def scheme_named(label: Any, count: int = 0) -> str | None:
         return None
     known = _known(label, count)
     return known.name if known is not None else None
+
+
+def scheme_with_names(names: Iterable[str]) -> str | None:
+    """The shipped scheme whose points have exactly these names in this order, or None."""
+    return _by_point_names().get(tuple(names))
+
+
+@lru_cache(maxsize=1)
+def _by_point_names() -> dict[tuple[str, ...], str]:
+    return {get_scheme(name).names: name for name in scheme_names()}
 
 
 @dataclass(frozen=True)

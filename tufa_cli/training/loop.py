@@ -87,8 +87,8 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
     with ranks(pick_device(config.device)) as (ours, device):
-        dataset = PackedFaces([Path(p) for p in config.packs], _input_size(config), config.augment)
-        train_rows, val_rows = (_select(dataset, split, config) for split in ("train", "val"))
+        dataset = PackedFaces([Path(p) for p in config.packs], input_size(config), config.augment)
+        train_rows, val_rows = (select_rows(dataset, split, config) for split in ("train", "val"))
         if not len(train_rows):
             raise TufaError("the packs hold no training faces for these sources and schemes")
         state = TrainState(config, dataset, device)
@@ -108,13 +108,14 @@ def _prepare(out: Path, config: TrainConfig, where: dict[str, Any]) -> None:
     write_text(out / "environment.json", json.dumps(where, indent=1) + "\n", True)
 
 
-def _input_size(config: TrainConfig) -> int:
+def input_size(config: TrainConfig) -> int:
+    """Side of the crops in pixels that the config's network sees."""
     from tufa_cli.model.config import model_config
 
     return model_config(config.model, config.model_options).input_size
 
 
-def _select(dataset: PackedFaces, split: str, config: TrainConfig) -> NDArray[np.intp]:
+def select_rows(dataset: PackedFaces, split: str, config: TrainConfig) -> NDArray[np.intp]:
     """Rows of a split that the config trains on, cut to ``limit_per_group`` for training."""
     rows = dataset.rows(split)
     for names, of in ((config.sources, dataset.source_of), (config.schemes, dataset.scheme_of)):
