@@ -84,6 +84,7 @@ BUILT_IN = {
     "py-feat": "py_feat",
     "retinaface": "retinaface",
     "scut": "scut",
+    "supervisely": "supervisely",
     "via": "via",
     "wflw": "wflw",
     "yolo-pose": "yolo_pose",
