@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from tufa_cli.training.config import TrainConfig
 from tufa_cli.training.distributed import Ranks, ranks
 from tufa_cli.training.environment import environment
 from tufa_cli.training.metrics import MetricsLog
+from tufa_cli.training.process import quiet_worker, stop_signals
 from tufa_cli.training.state import TrainState
 from tufa_cli.training.step import Stepper
 from tufa_cli.training.validate import mean_scores, validate
@@ -175,7 +175,7 @@ class _Runner:
         for remark in [*stepper.remarks, *self._remarks()]:
             self.report(Progress("remark", state.step, config.steps, text=remark))
         meter = _Meter(state, config.batch_size)
-        with self._signals():
+        with stop_signals(self._ask):
             batches = self._batches(last_step)
             while state.step < last_step:
                 with meter.waiting():
@@ -264,7 +264,7 @@ class _Runner:
             collate_fn=collate_any,
             num_workers=config.workers,
             prefetch_factor=4 if config.workers else None,
-            worker_init_fn=_quiet_worker if config.workers else None,
+            worker_init_fn=quiet_worker if config.workers else None,
             # Not fork: a child of a process whose OpenCV threads have run hangs in OpenCV.
             multiprocessing_context="spawn" if config.workers else None,
             pin_memory=self.state.device.type == "cuda",
@@ -313,24 +313,8 @@ class _Runner:
             "config": config,
         }
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT ask for a stop after the step; handlers are put back afterwards."""
-
-        def ask(number: int, frame: object) -> None:
-            self.asked = True
-
-        previous: dict[int, Any] = {}
-        try:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                previous[number] = signal.signal(number, ask)
-        except ValueError:  # not the main thread: the caller handles signals
-            pass
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    def _ask(self) -> None:
+        self.asked = True
 
 
 class _Meter:
@@ -371,13 +355,3 @@ class _Meter:
         )  # fmt: skip
         self._losses, self._waited, self._spent = [], 0.0, 0.0
         return found
-
-
-def _quiet_worker(worker: int) -> None:
-    """Workers leave threads to the step and signals to the main process."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
