@@ -213,7 +213,7 @@ def put_beside(name: str, folder: Path) -> None:
 
 
 def test_every_format_is_damaged() -> None:
-    several_files = {"supervisely"}  # a project with its meta.json; test_supervisely.py
+    several_files = {"supervisely"}  # a project with its meta.json
     assert set(GOOD) | several_files == set(BUILT_IN)
 
 
