@@ -72,3 +72,32 @@ def test_check_of_what_is_not_there(run_cli, name):
 def test_every_shipped_scheme_is_fine(run_cli):
     names = ["aflw19", "aflw21", "cofw29", "ibug68", "mtfl5", "scut86", "wflw98"]
     assert run_cli("schemes", "check", *names).code == 0
+
+
+def test_check_tells_warnings_and_goes_on_to_the_next_file(run_cli, tmp_path):
+    bad, odd = tmp_path / "bad.yaml", tmp_path / "odd.yaml"
+    bad.write_text(TWO_MISTAKES + "  - {place: [0.5, 0.5]}\n  - {place: [0.5, 0.5003]}\n")
+    odd.write_text(
+        "name: odd\nsource: me\nnormaliser: plane_box\npoints:\n  - {part: left_pupil}\n"
+    )
+    result = run_cli("schemes", "check", odd, bad, tmp_path / "none.yaml", "wlfw")
+    assert result.code == 1
+    assert "jawz" in result.stderr and "chin is one named point" in result.stderr
+    assert "closer to each other than 0.05 %" in result.stderr
+    assert "missing: right_pupil" in result.stderr
+    assert "none.yaml: cannot read" in result.stderr and "did you mean wflw" in result.stderr
+    assert "3 schemes have mistakes" in result.stderr
+    alone = run_cli("schemes", "check", odd, "--json")
+    assert alone.code == 0
+    assert len(json.loads(alone.stdout)[0]["warnings"]) == 2
+
+
+@pytest.mark.parametrize(("ground", "panels"), [("both", 4), ("mean-face", 2), ("plane", 3)])
+def test_plot_on_the_plane_and_on_the_mean_face(run_cli, tmp_path, ground, panels):
+    import cv2
+
+    picture = tmp_path / "p.png"
+    done = run_cli("schemes", "plot", "ibug68", "mtfl", "--on", ground, "-o", picture)
+    assert done.code == 0
+    height, width = cv2.imread(str(picture)).shape[:2]
+    assert width == panels * height

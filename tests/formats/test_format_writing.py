@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import OutputError
@@ -21,18 +23,39 @@ from tufa_cli.formats.mtfl import FIELDS
 from tufa_cli.formats.wflw import FLAGS
 
 #: What is drawn per format: its points, the least coordinate, and the digits that survive.
-SIZES = {"merl-rav": 68, "wflw": 98, "mtfl": 5, "scut": 86, "retinaface": 5}
+SIZES = {"merl-rav": 68, "wflw": 98, "mtfl": 5, "scut": 86, "retinaface": 5, "300vw": 68,
+         "300w-lp": 68, "celeba": 5, "cofw": 29, "cofw68": 68, "helen": 194, "jd": 106,
+         "lapa": 106, "muct": 76}  # fmt: skip
 SCHEMES = {"merl-rav": "ibug68", "wflw": "wflw98", "mtfl": "mtfl5", "scut": "scut86",
-           "retinaface": "mtfl5"}  # fmt: skip
+           "retinaface": "mtfl5", "300vw": "ibug68", "300w-lp": "ibug68", "celeba": "mtfl5",
+           "cofw": "cofw29", "cofw68": "ibug68", "helen": "helen194", "jd": "lapa106",
+           "lapa": "lapa106", "muct": "muct76"}  # fmt: skip
 FILES = {"pts": "out", "merl-rav": "out", "scut": "out", "coco": "o.json", "dlib": "o.xml",
          "cvat": "o.xml", "labelme": "out", "supervisely": "out", "label-studio": "o.json",
-         "via": "o.json"}  # fmt: skip
+         "via": "o.json", "300vw": "out", "300w-lp": "out", "cofw": "o.mat", "cofw68": "out",
+         "helen": "out", "jd": "out", "lapa": "out", "muct": "o.csv",
+         "hrnet-csv": "o.csv"}  # fmt: skip
+#: Formats whose files hold faces of one size.
+ONE_SIZE = {"dlib", "hrnet-csv"}
+#: Formats in which coordinates are whole numbers.
+WHOLE = {"dlib", "celeba"}
+WRITABLE = sorted(n for n in BUILT_IN if get_format(n).CAPABILITIES.read_only is None)
 #: Formats that hold any number of points of any scheme, with boxes and more.
 RICH = {"coco", "dlib", "cvat", "labelme", "supervisely", "label-studio", "via"}
 #: Formats that keep a photo's size.
 SIZED = {"coco", "dlib", "cvat", "labelme", "supervisely", "label-studio"}
 #: Formats in which every digit survives.
-EXACT = {"coco", "scut", "dlib"}
+EXACT = {"coco", "scut", "dlib", "cofw", "cofw68", "300w-lp"}
+#: Formats for exchange between programs.
+SIZES |= {"coco-wholebody": 68, "halpe": 68}
+SCHEMES |= {"coco-wholebody": "ibug68", "halpe": "ibug68"}
+FILES |= {"coco-results": "o.json", "coco-wholebody": "o.json", "halpe": "o.json", "csv": "o.csv",
+          "datumaro": "out", "hf-jsonl": "metadata.jsonl", "ljson": "out",
+          "yolo-pose": "out"}  # fmt: skip
+ONE_SIZE |= {"csv", "yolo-pose"}
+RICH |= {"coco-results", "datumaro", "hf-jsonl"}
+SIZED |= {"coco-wholebody", "datumaro", "halpe", "hf-jsonl", "yolo-pose"}
+EXACT |= {"coco-results", "coco-wholebody", "csv", "datumaro", "halpe", "hf-jsonl", "ljson"}
 SCHEMES_OF = {5: "mtfl5", 19: None, 68: "ibug68", 1: "a scheme of mine"}
 
 
@@ -56,8 +79,16 @@ ATTRIBUTES = st.dictionaries(st.text("abcs_", min_size=1, max_size=6), JSON, max
 def coordinates(name: str) -> st.SearchStrategy[float]:
     if name == "scut":
         return st.floats(-500, 5000, width=32)
-    if name == "dlib":
+    if name in WHOLE:
         return st.integers(-50, 5000).map(float)
+    if name in ("cofw", "cofw68", "300w-lp"):  # doubles, 1 more on disk
+        return st.integers(-50_000, 5_000_000).map(lambda i: i / 1024)
+    if name == "muct":  # (0, 0) is a point that is missing
+        return st.integers(1, 5_000_000_000).map(lambda i: i / 1e6)
+    if name == "coco-results":  # (0, 0) with score 0 is a point that is missing
+        return st.floats(0.5, 50000)
+    if name == "yolo-pose":  # in the photo
+        return st.integers(0, 480 * 1024).map(lambda i: i / 1024)
     if name in RICH:
         return st.floats(-5000, 50000)
     # Plain .pts refuses pairs of negatives, and MERL-RAV has no way to write (0, 0) occluded.
@@ -77,10 +108,10 @@ def faces(draw: st.DrawFn, name: str, count: int) -> Face:
     if caps.confidence == "labelled" and auto:
         visibility[:] = 2
     scored = caps.confidence if caps.score is None else caps.score
-    box, attributes = draw(boxes_and_attributes(name))
+    box, attributes = draw(boxes_and_attributes(name, count))
     return Face(
         points,
-        scheme=SCHEMES_OF[count] if name in RICH else SCHEMES.get(name),
+        scheme=scheme_of(name, count),
         visibility=visibility.astype(np.uint8),
         confidence=np.linspace(0, 1, count) if auto and caps.confidence else None,
         score=draw(st.floats(0, 1)) if scored and draw(st.booleans()) else None,
@@ -90,11 +121,20 @@ def faces(draw: st.DrawFn, name: str, count: int) -> Face:
     )
 
 
+def scheme_of(name: str, count: int) -> str | None:
+    """What a reader will say that a face of this size is."""
+    if name == "hrnet-csv":
+        return {68: "ibug68", 19: "aflw19"}.get(count)
+    if name == "csv":  # told by the points' names
+        return {5: "mtfl5", 68: "ibug68"}.get(count)
+    return SCHEMES_OF[count] if name in RICH or name == "yolo-pose" else SCHEMES.get(name)
+
+
 @st.composite
-def boxes_and_attributes(draw: st.DrawFn, name: str) -> tuple[Any, dict[str, Any]]:
+def boxes_and_attributes(draw: st.DrawFn, name: str, count: int) -> tuple[Any, dict[str, Any]]:
     whole = draw(st.tuples(*[st.integers(0, 9000)] * 4))
-    box: Any = np.array(whole) / (1 if name == "dlib" else 8)
     caps = get_format(name).CAPABILITIES
+    box: Any = np.array(whole) / (8 if caps.float_box else 1)
     if name == "wflw":
         if draw(st.booleans()):
             return None, {}
@@ -111,7 +151,49 @@ def boxes_and_attributes(draw: st.DrawFn, name: str) -> tuple[Any, dict[str, Any
         return box, draw(st.fixed_dictionaries({}, optional=words))
     if name in RICH:
         return draw(st.sampled_from([box, None])), draw(ATTRIBUTES)
-    return (box if caps.box else None), {}
+    if name == "cofw":
+        return box, {}  # a face must have one
+    if name == "yolo-pose":
+        sides = [i % 300 + 1 for i in whole]
+        return np.array([*sides[:2], *(i / 2 for i in sides[2:])]), draw(OWN_ATTRIBUTES[name])
+    own = OWN_ATTRIBUTES.get(name, st.just({}))
+    if name == "hrnet-csv" and count == 19:
+        own = own.flatmap(lambda known: PLACES.map(lambda side: known | {"box_size": side}))
+    return (draw(st.sampled_from([box, None])) if caps.box else None), draw(own)
+
+
+WHOLES = st.integers(0, 5000)
+PLACES = WHOLES.map(lambda i: i / 8)
+#: What a face must have, or may have, in formats with attributes of their own.
+OWN_ATTRIBUTES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "coco-wholebody": ATTRIBUTES,
+    "halpe": ATTRIBUTES,
+    "yolo-pose": st.fixed_dictionaries({}, optional={"class": st.sampled_from(["left", "é: 日"])}),
+    "celeba": st.fixed_dictionaries({}, optional={"identity": WHOLES}),
+    "muct": st.fixed_dictionaries({}, optional={"tag": st.integers(1, 0xFFF)}),
+    "hrnet-csv": st.fixed_dictionaries(
+        {"scale": PLACES, "center": st.lists(PLACES, min_size=2, max_size=2)}
+    ),
+    "300w-lp": st.one_of(
+        st.just({}),
+        st.fixed_dictionaries(
+            {"pitch": PLACES, "yaw": PLACES, "roll": PLACES, "pose_scale": PLACES}
+            | {"translation": st.lists(PLACES, min_size=3, max_size=3)},
+            optional={"roi": st.lists(WHOLES, min_size=4, max_size=4)},
+        ),
+    ),
+}
+
+
+def placed(name: str, path: str, split: str | None, number: int) -> str:
+    """The path of a photo as the format has it; number: its place in its split, from 1."""
+    if name == "300vw":
+        return f"{path.removesuffix('.jpg')}/imgs/{number:06d}.png"
+    if name in ("cofw", "cofw68"):
+        return f"{number + 1345 * (name == 'cofw68' or split == 'test'):06d}.png"
+    if name == "lapa" and split is not None:
+        return f"{split}/images/{path}"
+    return path
 
 
 @st.composite
@@ -120,22 +202,28 @@ def records(draw: st.DrawFn, name: str) -> list[AnnotatedImage]:
     caps = get_format(name).CAPABILITIES
     stems = draw(st.lists(NAMES, min_size=1, max_size=3, unique_by=str.casefold))
     counts = [SIZES[name]] if name in SIZES else [1, 5, 19, 68]
-    if name == "dlib":
-        counts = [draw(st.sampled_from(counts))]  # one list of parts for a whole file
+    if name in ONE_SIZE:
+        counts = [draw(st.sampled_from(counts))]
+    splits = caps.split if isinstance(caps.split, tuple) else ("train",) if caps.split else ()
+    numbers: Counter[str | None] = Counter()
     images = []
     for stem in sorted(stems):
         folder = draw(st.sampled_from(["", "sub/", "0--a b/c/"]))
         most = 3 if caps.several_faces else 1
         least = 0 if caps.empty_images else 1
         several = st.sampled_from(counts).flatmap(lambda count: faces(name, count))
-        found = draw(st.lists(several, min_size=least, max_size=most))
+        # Ultralytics takes a face that is there twice once.
+        once = (lambda face: face.points_px.tobytes()) if name == "yolo-pose" else None
+        found = draw(st.lists(several, min_size=least, max_size=most, unique_by=once))
+        split = draw(st.sampled_from([*([] if name == "cofw" else [None]), *splits]))
+        numbers[split] += 1
         images.append(
             AnnotatedImage(
-                f"{folder}{stem}.jpg",
+                placed(name, f"{folder}{stem}.jpg", split, numbers[split]),
                 tuple(found),
                 width=640 if name in SIZED else None,
                 height=480 if name in SIZED else None,
-                split=draw(st.sampled_from([None, "train"])) if caps.split else None,
+                split=split,
                 attributes=draw(photo_attributes(name)),
             )
         )
@@ -180,22 +268,34 @@ def contents(path: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", sorted(BUILT_IN))
+#: Every format, and those that write more than one kind of file.
+KINDS = [*((name, FILES.get(name, "o.txt")) for name in WRITABLE), ("via", "o.csv")]
+
+
+@pytest.mark.parametrize(("name", "file"), KINDS)
 @settings(max_examples=40)
 @given(data=st.data())
-def test_read_of_write_is_the_same(name: str, data: st.DataObject) -> None:
+def test_read_of_write_is_the_same(name: str, file: str, data: st.DataObject) -> None:
     images = data.draw(records(name))
     before = copy.deepcopy(images)
     digits = 0 if name in EXACT else 6e-7
     assert losses(images, name) == []
     with tempfile.TemporaryDirectory() as folder:
-        first = Path(folder, "1", FILES.get(name, "o.txt"))
-        second = Path(folder, "2", FILES.get(name, "o.txt"))
+        first, second = Path(folder, "1", file), Path(folder, "2", file)
         write(images, first, name)
         write(images, second, name)
         assert contents(first) == contents(second)
         assert_same(before, images, 0)  # what was given is not changed
+        if name == "yolo-pose":  # nothing can be read without the photos
+            put_photos(images, first / "images")
         assert_same(before, list(read(first, name)), digits)
+
+
+def put_photos(images: Sequence[AnnotatedImage], folder: Path) -> None:
+    for image in images:
+        path = folder / (image.split or "unsplit") / image.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("1", (640, 480)).save(path, format="PNG")
 
 
 def face(count: int = 5, **given: Any) -> Face:
@@ -204,7 +304,7 @@ def face(count: int = 5, **given: Any) -> Face:
 
 
 def image(*found: Face, path: str = "a.jpg", **given: Any) -> AnnotatedImage:
-    return AnnotatedImage(path, found or (face(),), **given)
+    return AnnotatedImage(path, found or (face(),), **{"width": 640, "height": 480} | given)
 
 
 HOLED = replace(face(), visibility=np.array([2, 2, 0, 2, 2], dtype=np.uint8))
@@ -283,9 +383,9 @@ def test_other_numbers_of_points_are_refused(tmp_path: Path, format: str) -> Non
         write([image(face(7))], tmp_path / "out", format)
 
 
-@pytest.mark.parametrize("format", sorted(BUILT_IN))
+@pytest.mark.parametrize("format", WRITABLE)
 def test_nothing_is_overwritten_unasked(tmp_path: Path, format: str) -> None:
-    images = [image(face(SIZES.get(format, 5)))]
+    images = [image(face(SIZES.get(format, 5)), path=placed(format, "a.jpg", None, 1))]
     target = tmp_path / FILES.get(format, "o.txt")
     write(images, target, format)
     before = contents(target)
@@ -297,9 +397,13 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path, format: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["../x.jpg", "/etc/x.jpg", "a/../../x.jpg", "C:/x.jpg"])
-@pytest.mark.parametrize("format", ["pts", "merl-rav", "scut"])
+@pytest.mark.parametrize(
+    "format",
+    ["pts", "merl-rav", "scut", "coco", "coco-results", "coco-wholebody", "csv", "datumaro",
+     "halpe", "hf-jsonl", "ljson", "yolo-pose"],
+)  # fmt: skip
 def test_files_stay_inside_the_folder(tmp_path: Path, format: str, path: str) -> None:
-    with pytest.raises(OutputError, match="leaves its folder"):
+    with pytest.raises(OutputError, match=r"(leaves|leads out of) its folder"):
         write([image(face(SIZES.get(format, 5)), path=path)], tmp_path / "out", format)
     assert not list(tmp_path.iterdir())
 

@@ -29,7 +29,7 @@ from tufa_cli.formats._base import (
 )
 from tufa_cli.formats._files import check_source
 from tufa_cli.formats._losses import Preparation, losses_in, remarks_on
-from tufa_cli.schemes import get_scheme
+from tufa_cli.schemes import Scheme, get_scheme
 
 __all__ = [
     "BUILT_IN",
@@ -59,21 +59,35 @@ BUILT_IN = {
     "aflwinfo": "aflwinfo",
     "celeba": "celeba",
     "coco": "coco",
+    "coco-results": "coco_results",
+    "coco-wholebody": "coco_wholebody",
     "cofw": "cofw",
     "cofw68": "cofw68",
+    "csv": "wide_csv",
     "cvat": "cvat",
+    "datumaro": "datumaro",
     "dlib": "dlib",
+    "halpe": "halpe",
     "helen": "helen",
+    "hf-jsonl": "hf_jsonl",
     "hrnet-csv": "hrnet_csv",
     "jd": "jd",
+    "label-studio": "label_studio",
+    "labelme": "labelme",
     "lapa": "lapa",
+    "ljson": "ljson",
     "merl-rav": "merl_rav",
     "mtfl": "mtfl",
     "muct": "muct",
+    "openface": "openface",
     "pts": "pts",
+    "py-feat": "py_feat",
     "retinaface": "retinaface",
     "scut": "scut",
+    "supervisely": "supervisely",
+    "via": "via",
     "wflw": "wflw",
+    "yolo-pose": "yolo_pose",
 }
 
 ENTRY_POINTS = "tufa_cli.formats"
@@ -155,7 +169,7 @@ def choose_format(path: Path | str) -> str:
 def read(
     path: Path | str,
     format: str = "auto",
-    scheme: str | None = None,
+    scheme: str | Scheme | None = None,
     root: Path | str | None = None,
     *,
     index_base: int | None = None,
@@ -170,7 +184,7 @@ def read(
     Each record's photo lies at ``Path(record.root) / record.path`` when it is there at all.
 
     format: a format's name, or "auto" to look (ambiguity is an error).
-    scheme: name, alias or file of the faces' scheme; left out, the format's own where it has one.
+    scheme: the faces' scheme, or its name, alias or file; left out, the format's own if it has one.
     root: the photos' folder where it is not the format's usual one.
     index_base: number of the first pixel on disk where it is not the format's own.
     coco_visibility: "auto" reads 1 as visible in files without any 2; "strict" never does.
@@ -186,7 +200,7 @@ def read(
     check_source(path)
     if root is not None and not Path(root).is_dir():
         raise InputError(root, "no such folder of photos")
-    known = get_scheme(scheme) if scheme is not None else None
+    known = get_scheme(scheme) if isinstance(scheme, str) else scheme
     options = ReadOptions(
         scheme=known.name if known else None,
         points=len(known) if known else None,
@@ -199,10 +213,7 @@ def read(
         on_note=on_note,
     )
     chosen = get_format(choose_format(path) if format == "auto" else format)
-    known_settings = getattr(chosen, "SETTINGS", {})
-    for name in options.settings:
-        if name not in known_settings:
-            raise UnknownNameError(f"setting of {chosen.NAME}", name, known_settings)
+    _check_settings(chosen, "SETTINGS", options.settings)
     caps = chosen.CAPABILITIES
     if known is not None and not caps.takes(len(known)):
         raise InputError(
@@ -211,6 +222,15 @@ def read(
             f"the scheme {known.name} has {len(known)}",
         )
     return chosen.read(path, options)
+
+
+def _check_settings(chosen: Format, kind: str, given: Mapping[str, str]) -> None:
+    """Raise UnknownNameError for a setting that a format does not have."""
+    known: Mapping[str, str] = getattr(chosen, kind, {})
+    for name in given:
+        if name not in known:
+            hint = None if known else f"{chosen.NAME} has none"
+            raise UnknownNameError(f"setting of {chosen.NAME}", name, known, hint)
 
 
 def check_writes(chosen: Format) -> None:
@@ -239,11 +259,13 @@ def write(
     *,
     missing: MissingPolicy = "error",
     index_base: int | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> WriteReport:
     """Write records to a file, or to a folder for formats of one file per face.
 
     missing: what to do with points a format cannot hold: "error", "drop-face" (leave the face
         out) or "sentinel" (the number the format's own users take for "none").
+    settings: what only the chosen format asks for, by name (its ``WRITE_SETTINGS``).
 
     What else the format cannot hold is listed in the report; ask ``losses`` before. The records
     are not changed, and with formats that stream they are gone through one by one, so ``images``
@@ -252,7 +274,13 @@ def write(
     chosen = get_format(format)
     check_writes(chosen)
     remarks: list[str] = []
-    options = WriteOptions(overwrite=overwrite, index_base=index_base, on_note=remarks.append)
+    options = WriteOptions(
+        overwrite=overwrite,
+        index_base=index_base,
+        settings=dict(settings or {}),
+        on_note=remarks.append,
+    )
+    _check_settings(chosen, "WRITE_SETTINGS", options.settings)
     plan = Preparation(chosen, missing, options)
     ready = plan.stream(images)
     if chosen.CAPABILITIES.streams:

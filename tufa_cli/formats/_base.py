@@ -132,11 +132,13 @@ class WriteOptions:
     """How to write.
 
     overwrite: replace files that exist. index_base: number of the first pixel on disk.
+    settings: what only some formats ask for, by name; listed in ``WRITE_SETTINGS``.
     on_note: called with what a user should know of the file, beside what was lost.
     """
 
     overwrite: bool = False
     index_base: int | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
     on_note: Callable[[str], None] | None = None
 
     def base(self, default: int) -> int:
@@ -182,11 +184,13 @@ class Format(Protocol):
 
     Optional beside these: ``holds_attribute(name, value, face) -> bool`` and
     ``holds_image_attribute(name, value) -> bool``; ``unholdable(face, options) -> (K,) bool``,
-    labelled points it cannot write; ``remarks(images) -> list[str]`` where it does not stream;
+    labelled points it cannot write; ``outside(face, image) -> (K,) bool``, those that it cannot
+    because of where they lie in that photo; ``lost(image) -> list[str]``, what else is lost of a
+    photo; ``remarks(images) -> list[str]`` where it does not stream;
     ``renames() -> Callable[[AnnotatedImage], bool]``, which makes a check for records that go by in
-    order: whether a reader will find the photo under another path; ``SETTINGS``, a mapping of the
-    settings its reader takes to what they do. A format whose ``CAPABILITIES.read_only`` gives a
-    reason is never asked to ``write``.
+    order: whether a reader will find the photo under another path; ``SETTINGS`` and
+    ``WRITE_SETTINGS``, mappings of the settings its reader and writer take to what they do. A
+    format whose ``CAPABILITIES.read_only`` gives a reason is never asked to ``write``.
     """
 
     @property

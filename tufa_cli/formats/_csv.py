@@ -11,12 +11,15 @@ from tufa_cli.formats._text import text_lines
 SUFFIXES = (".csv",)
 
 
-def fields(text: str) -> list[str]:
-    """The cells of a line; raises ValueError when the quotes do not close."""
+def fields(text: str, comma: str = ",") -> list[str]:
+    """The cells of a line; raises ValueError when the quotes do not close.
+
+    comma: what stands between them.
+    """
     if '"' not in text:
-        return text.split(",")
+        return text.split(comma)
     try:
-        return next(csv.reader([text], strict=True))
+        return next(csv.reader([text], strict=True, delimiter=comma))
     except csv.Error as error:
         raise ValueError(f"not a line of comma-separated cells: {error}") from None
 

@@ -18,6 +18,9 @@ from tufa_cli.formats._files import FAR_PX, read_bytes
 _NOT_XML = re.compile("[\x00-\x1f\ufffe\uffff]")
 _NO_JSON = object()
 
+#: How much of a file is looked at for the first object of a list.
+_HEAD_BYTES = 1 << 20
+
 
 class _RepeatedKey(ValueError):
     pass
@@ -28,7 +31,11 @@ def load_json(path: Path, unique: bool = True) -> Any:
 
     unique: refuse a key that an object has twice, of which Python would silently keep the last.
     """
-    raw = read_bytes(path)
+    return parse_json(path, read_bytes(path), unique)
+
+
+def parse_json(path: Path, raw: bytes, unique: bool = True) -> Any:
+    """The JSON value of some bytes; as ``load_json``, which names ``path`` in its errors."""
     if not raw.strip():
         raise InputError(path, "the file is empty", 1)
     try:
@@ -46,6 +53,18 @@ def load_json(path: Path, unique: bool = True) -> Any:
         raise InputError(path, "not valid JSON: nested too deeply") from None
     except ValueError as error:  # a number of thousands of digits
         raise InputError(path, f"not valid JSON: {error}") from None
+
+
+def parse_json_text(text: str, what: str) -> Any:
+    """JSON inside of another file; raises ValueError that says what it is."""
+    try:
+        return json.loads(text, object_pairs_hook=_once)
+    except _RepeatedKey as error:
+        raise ValueError(f"{what}: the key {str(error)[:60]!r} is there twice") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{what} is not valid JSON: {error.msg}") from None
+    except (RecursionError, ValueError):
+        raise ValueError(f"{what} is not valid JSON") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -88,6 +107,26 @@ def json_lacks(path: Path, opening: bytes, keys: Sequence[str]) -> str | None:
     return f"JSON without {' and '.join(lacking)}" if lacking else None
 
 
+def first_object(path: Path) -> dict[str, Any] | None:
+    """The first object of a file that is a list of objects, or None.
+
+    Only the head of the file is read. Raises InputError when that cannot be.
+    """
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(_HEAD_BYTES)
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror}") from None
+    text = raw.decode("utf-8-sig", errors="replace").lstrip()
+    if not text.startswith("["):
+        return None
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text[1:].lstrip())
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def entry(row: Any, key: str, kind: type, what: str) -> Any:
     """``row[key]`` when it is of this kind, None when it is absent or null.
 
@@ -101,12 +140,16 @@ def entry(row: Any, key: str, kind: type, what: str) -> Any:
     return value
 
 
-def numbers(values: Any, key: str, count: int) -> NDArray[np.float64] | None:
-    """(count,) float64, or None for None; raises ValueError for anything but places."""
+def numbers(values: Any, key: str, count: int | None = None) -> NDArray[np.float64] | None:
+    """(count,) float64, or None for None; raises ValueError for anything but places.
+
+    count: how many there must be, or None for any number of them.
+    """
     if values is None:
         return None
-    if not isinstance(values, list) or len(values) != count:
-        raise ValueError(f"{key} is not a list of {count} numbers")
+    if not isinstance(values, list) or count not in (None, len(values)):
+        of = "" if count is None else f"{count} "
+        raise ValueError(f"{key} is not a list of {of}numbers")
     if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in values):
         raise ValueError(f"{key} holds something that is not a number")
     if not all(abs(value) <= FAR_PX for value in values):  # also refuses NaN and infinities
@@ -118,6 +161,17 @@ def one_number(value: Any, key: str) -> float | None:
     """A finite number, or None for None; raises ValueError."""
     found = numbers(None if value is None else [value], key, 1)
     return None if found is None else float(found[0])
+
+
+def box_of(values: Any, key: str, first_pixel: int = 0) -> NDArray[np.float64] | None:
+    """(4,) x, y, w, h, or None for None; raises ValueError for anything else."""
+    box = numbers(values, key, 4)
+    if box is None:
+        return None
+    if box[2] < 0 or box[3] < 0:
+        raise ValueError(f"{key} has a negative size")
+    box[:2] -= first_pixel
+    return box
 
 
 def photo_side(value: Any, side: str) -> int | None:
@@ -208,3 +262,14 @@ def _parsed(text: str) -> Any:
 def without(row: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
     """The entries of an object that have none of these names."""
     return {key: value for key, value in row.items() if key not in keys}
+
+
+def with_nested(row: Mapping[str, Any], read_elsewhere: Collection[str]) -> dict[str, Any]:
+    """What else a row carries: its unknown keys and its ``attributes``, which win."""
+    nested = row.get("attributes")
+    found = without(row, {*read_elsewhere, "attributes"})
+    if isinstance(nested, dict):
+        found.update(nested)
+    elif nested is not None:
+        found["attributes"] = nested
+    return found

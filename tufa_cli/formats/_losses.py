@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,10 @@ from tufa_cli.errors import OutputError
 from tufa_cli.formats._base import Capabilities, Format, MissingPolicy, WriteOptions, first, states
 
 Check = Callable[[Face], bool]
+
+#: What is lost of points that a format has no way to write where they are.
+WHERE = "where points lie"
+_MISPLACED = ("unholdable", "outside")
 
 
 def losses_in(
@@ -40,7 +45,10 @@ class Losses:
             self._face_checks.append(
                 ("that points are missing", lambda face: not face.labelled.all())
             )
+        self._places = missing == "error" and any(map(partial(hasattr, chosen), _MISPLACED))
         self._image_checks = _image_checks(chosen)
+        self._own: Callable[[AnnotatedImage], Iterable[str]] = getattr(chosen, "lost", lambda i: ())
+        self._more: dict[str, None] = {}
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
         self._names: set[str] = set()
@@ -50,10 +58,15 @@ class Losses:
         for what, image_check in self._image_checks:
             if image_check(image):
                 self._hit(what, image)
+        for what in self._own(image):
+            self._more.setdefault(what)
+            self._hit(what, image)
         for face in image.faces:
             for what, check in self._face_checks:
                 if check(face):
                     self._hit(what, image)
+            if self._places and _misplaced(image, face, self._chosen, WriteOptions()).any():
+                self._hit(WHERE, image)
             self._names.update(_unheld(face, self._chosen))
 
     def _hit(self, what: str, image: AnnotatedImage) -> None:
@@ -63,11 +76,11 @@ class Losses:
     def lines(self) -> list[str]:
         """Each kind in words, with its count and the first record that has it."""
         lost = []
-        for what, _ in self._face_checks:
+        for what in [*(what for what, _ in self._face_checks), WHERE]:
             if self._counts[what]:
                 count = _count(self._counts[what], "face")
                 lost.append(f"{what}: {count}, first in {self._first[what]}")
-        for what, _ in self._image_checks:
+        for what in [*(what for what, _ in self._image_checks), *self._more]:
             if self._counts[what]:
                 count = _count(self._counts[what], "photo")
                 lost.append(f"{what}: {count}, first {self._first[what]}")
@@ -187,7 +200,9 @@ class Preparation:
                 f"{self._chosen.NAME} holds {caps.counts_text}",
                 "write coco or pts, which hold any number of points",
             )
-        bad = _unholdable(face, self._chosen, self._options)
+        bad = _misplaced(image, face, self._chosen, self._options)
+        if not caps.missing:
+            bad |= ~face.labelled
         if not bad.any():
             yield face
             return
@@ -208,14 +223,17 @@ class Preparation:
         return [f"{_count(self._points_hit, 'point')} of {faces} as sentinels"]
 
 
-def _unholdable(face: Face, chosen: Format, options: WriteOptions) -> NDArray[np.bool_]:
-    """(K,) points that the format cannot write: missing ones, and what it says of itself."""
+def _misplaced(
+    image: AnnotatedImage, face: Face, chosen: Format, options: WriteOptions
+) -> NDArray[np.bool_]:
+    """(K,) labelled points that the format has no way to write where they are."""
     bad = np.zeros(len(face.points_px), dtype=bool)
-    if not chosen.CAPABILITIES.missing:
-        bad |= ~face.labelled
-    own = getattr(chosen, "unholdable", None)
-    if own is not None:
-        bad |= own(face, options)
+    unholdable = getattr(chosen, "unholdable", None)
+    if unholdable is not None:
+        bad |= unholdable(face, options)
+    outside = getattr(chosen, "outside", None)
+    if outside is not None:
+        bad |= outside(face, image)
     return bad
 
 

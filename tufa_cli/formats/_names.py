@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tufa_cli.annotation import Face
 from tufa_cli.errors import TufaError
 from tufa_cli.formats._base import ReadOptions, first
-from tufa_cli.schemes import Scheme, get_scheme
+from tufa_cli.schemes import Scheme, anchors_for, builtin_plane, get_scheme, scheme_names
 
 #: Class of a face whose scheme is not known.
 FACE = "face"
@@ -42,12 +46,36 @@ def skeleton_of(scheme: str | None, count: int) -> list[tuple[int, int]]:
     return list(known.skeleton) if known is not None else []
 
 
+def template(scheme: str | None, count: int) -> NDArray[np.float64]:
+    """(count, 2) places in 5..95 to show a face's points at: the plane's, or rows of ten."""
+    known = _known(scheme, count) if scheme is not None else None
+    with suppress(TufaError):
+        if known is not None:
+            anchors = anchors_for(known, builtin_plane())
+            low, high = anchors.min(axis=0), anchors.max(axis=0)
+            side = max(float((high - low).max()), 1e-9)
+            return np.asarray(((anchors - (low + high) / 2) / side * 90 + 50).round(2))
+    index = np.arange(count)
+    step = 90 / max(9, (count - 1) // 10)
+    return np.stack([5 + 10 * (index % 10), 5 + step * (index // 10)], axis=1).astype(np.float64)
+
+
 def scheme_named(label: Any, count: int = 0) -> str | None:
     """The known scheme that a class is named after and that has so many points (0: any)."""
     if not isinstance(label, str) or Path(label).suffix or "/" in label or not label.strip():
         return None
     known = _known(label, count)
     return known.name if known is not None else None
+
+
+def scheme_with_names(names: Iterable[str]) -> str | None:
+    """The shipped scheme whose points have exactly these names in this order, or None."""
+    return _by_point_names().get(tuple(names))
+
+
+@lru_cache(maxsize=1)
+def _by_point_names() -> dict[tuple[str, ...], str]:
+    return {get_scheme(name).names: name for name in scheme_names()}
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ _CHUNK = 1 << 20
 _BLOCK = 1 << 13
 
 
-def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def raw_lines(path: Path, most: int = MOST_LINE_BYTES) -> Iterator[tuple[int, bytes]]:
     """(offset in the file, bytes without the line end) of each line; LF, CRLF and CR end one.
+
+    most: the bytes a line may have.
 
     Raises InputError when the file cannot be read, or for a line that is far too long.
     """
@@ -33,8 +35,8 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     offset += len(text)
                     line += 1
                 rest = data[end:]
-                if len(rest) > MOST_LINE_BYTES:
-                    problem = f"a line of more than {MOST_LINE_BYTES:,} bytes"
+                if len(rest) > most:
+                    problem = f"a line of more than {most:,} bytes"
                     raise InputError(path, problem, line, "it is no list of faces")
                 if not chunk:
                     return
@@ -54,13 +56,13 @@ def decode(path: Path, line: int, raw: bytes) -> str:
         raise InputError(path, "not UTF-8 text", line, "save the file as UTF-8") from None
 
 
-def text_lines(path: Path) -> Iterator[tuple[int, int, str]]:
+def text_lines(path: Path, most: int = MOST_LINE_BYTES) -> Iterator[tuple[int, int, str]]:
     """(line from 1, offset, text) of each line that is not blank.
 
     Raises InputError where there is none or one is no text.
     """
     found = False
-    for line, (offset, raw) in enumerate(raw_lines(path), start=1):
+    for line, (offset, raw) in enumerate(raw_lines(path, most), start=1):
         text = decode(path, line, raw)
         if text and not text.isspace():
             found = True

@@ -55,6 +55,8 @@ _TABLES = {
 }
 _MORE = ("FaceRect", "FaceMetaData", "FacePose", "FaceEllipse")
 _MAGIC = b"SQLite format 3\x00"
+#: Python fails to decode the messages of some damaged databases.
+_DAMAGE = (sqlite3.Error, UnicodeError)
 #: Columns that say which row it is, not what the face is like.
 _KEYS = {"face_id", "annot_type_id"}
 
@@ -67,9 +69,9 @@ def _open(path: Path) -> sqlite3.Connection:
                 raise InputError(path, "not an SQLite database")
         address = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
         connection = sqlite3.connect(address, uri=True)
+        connection.execute("PRAGMA trusted_schema = OFF")
     except (OSError, sqlite3.Error) as error:
         raise InputError(path, f"cannot be read: {error}") from None
-    connection.execute("PRAGMA trusted_schema = OFF")
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     return connection
 
@@ -108,7 +110,7 @@ def _sniff_file(path: Path) -> Sniff:
     try:
         with closing(_open(path)) as database:
             lacking = _lacking(database)
-    except sqlite3.Error as error:
+    except _DAMAGE as error:
         raise InputError(path, f"the database is damaged: {error}") from None
     if lacking:
         return Sniff(False, f"a database without AFLW's tables {' and '.join(lacking)}")
@@ -126,7 +128,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
         with closing(_open(file)) as database:
             try:
                 yield from _Database(file, database, options).records()
-            except sqlite3.Error as error:
+            except _DAMAGE as error:
                 raise InputError(file, f"the database is damaged: {error}") from None
 
 
@@ -163,10 +165,10 @@ class _Database:
         for (number, name, width, height), members in groupby(rows, key=lambda row: row[:4]):
             ids = [row[4] for row in members if row[4] is not None]
             try:
+                path = self._photo(name)
                 if name == before:
                     raise ValueError(f"photo {name!r} again: its faces may be mixed up")
                 before = name
-                path = self._photo(name)
                 size = [_size(width), _size(height)]
             except ValueError as error:
                 self._failed(f"FaceImages row {number}: {error}")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
+from tufa_cli.formats._extract import extract_photo
 from tufa_cli.formats._files import FAR_PX, first_root, is_photo, list_files, sniff_any
 from tufa_cli.writing import replacing
 
@@ -203,21 +203,8 @@ class _Part:
             if cell.is_virtual or cell.external:
                 raise ValueError("the photo lies in another file")
             pixels = np.asarray(cell[()]).T
-            _extract(
-                pixels if not grey else np.repeat(pixels[..., None], 3, 2), self.extract / name
-            )
+            extract_photo(pixels, self.extract / name)
         return int(height), int(width)
-
-
-def _extract(pixels: NDArray[np.uint8], path: Path) -> None:
-    """Write a photo as PNG unless it is there already; raises OutputError where another one is."""
-    from tufa_cli.images.drawing import write_picture
-    from tufa_cli.images.reading import read_rgb
-
-    with suppress(InputError):
-        if path.exists() and np.array_equal(read_rgb(path), pixels):
-            return
-    write_picture(path, pixels)
 
 
 def renames() -> Callable[[AnnotatedImage], bool]:

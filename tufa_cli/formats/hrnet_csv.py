@@ -173,8 +173,9 @@ def _lines(
                     f"{target}: faces of {count} and of {len(face.points_px)} points in one table",
                     "write one file for each scheme, or coco",
                 )
-            lacking = not {"center", "scale"} <= face.attributes.keys()
-            made["faces got centre and scale from their points"] += lacking
+            needed = {"center", *leading[1:]} - {"center_w", "center_h"}
+            lacking = not needed <= face.attributes.keys()
+            made[f"faces got {' and '.join(sorted(needed))} from their points"] += lacking
             head = _head(face, first_pixel)
             places = np.where(face.labelled[:, None], face.points_px + first_pixel, -1.0)
             cells = [decimals(head[column]) for column in leading[1:]]
