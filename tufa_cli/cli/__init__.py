@@ -25,7 +25,7 @@ COMMANDS = {
     "convert": ("tufa_cli.cli.convert:convert", "Landmark files from one format to another."),
     "evaluate": ("tufa_cli.cli.evaluate:evaluate", "Measure a model against people's labels."),
     "meanshape": ("tufa_cli.cli.meanshape:meanshape", "The Procrustes mean shape of labels."),
-    "models": ("tufa_cli.cli.models:models", "List, show and export weights files."),
+    "models": ("tufa_cli.cli.models:models", "List, show, export and import weights files."),
     "pack": ("tufa_cli.cli.pack:pack", "Labelled photos into one HDF5 file for training."),
     "schemes": ("tufa_cli.cli.schemes:schemes", "List, show, plot, check and write schemes."),
     "train": ("tufa_cli.cli.train:train", "Train the regressor on packed faces."),

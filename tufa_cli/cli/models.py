@@ -18,7 +18,7 @@ _META_KEYS = {"config": "training"}
 
 @click.group()
 def models() -> None:
-    """List, show and export weights files."""
+    """List, show, export and import weights files."""
 
 
 @models.command("list")
@@ -87,6 +87,44 @@ def export(file: Path, output: Path, half: bool, overwrite: bool) -> None:
 
     save_weights(output, load_weights(file), overwrite=overwrite, half=half)
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+
+
+@models.command("import-official")
+@click.argument("weights", metavar="WEIGHTS", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--prompts",
+    multiple=True,
+    metavar="[SCHEME=]FILE",
+    help="The release's shape_68.npz, shape_98.npz or shape_29.npz; any other with the name or "
+    "file of its scheme. May be repeated.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="New file.")
+@click.option("--name", help="Name of the weights  [default: the output's name]")
+@overwrite_option
+def import_official(
+    weights: Path, prompts: tuple[str, ...], output: Path, name: str | None, overwrite: bool
+) -> None:
+    """The official release's WEIGHTS and prompts as a weights file of ours.
+
+    WEIGHTS is Face_prompt_base.pth (our size s8) or Face_prompt_small.pth (s16). Every tensor is
+    checked; what is missing or left over is named. Schemes without a prompt file are asked for by
+    the plane's own anchors. The release tells no confidence, so none is written.
+
+    \b
+    Example:
+      tufa-cli models import-official Face_prompt_base.pth --prompts shape_68.npz \\
+          --prompts shape_98.npz -o official.pt
+    """
+    from tufa_cli.model.official import TERMS, import_official, read_prompts
+    from tufa_cli.model.weights import save_weights
+    from tufa_cli.writing import check_writable
+
+    check_writable(output, overwrite)
+    places = read_prompts(prompts)
+    save_weights(output, import_official(weights, places, name or output.stem), overwrite=overwrite)
+    asked = ", ".join(sorted(places)) or "none"
+    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB, prompts of {asked}")
+    click.echo(f"Terms: {TERMS}", err=True)
 
 
 def _shipped() -> list[Path]:

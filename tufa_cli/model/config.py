@@ -24,7 +24,8 @@ class ModelConfig:
         current estimate from the finest map; 0 reads the tokens only, as the paper does.
     prompt: "sine" (the release's fixed low-frequency code) or "fourier" (higher frequencies and
         a learned projection). head: "absolute" (crop units, the release's) or "offset" (every
-        layer moves the estimate of the one before, starting at the anchor).
+        layer moves the estimate of the one before, starting at the anchor). uncertainty: whether
+        the head also tells how far off it expects to be (the release's does not).
     """
 
     name: str = "nano"
@@ -42,6 +43,7 @@ class ModelConfig:
     local_points: int = 4
     prompt: Literal["sine", "fourier"] = "fourier"
     head: Literal["absolute", "offset"] = "offset"
+    uncertainty: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -45,7 +45,7 @@ class Predictor:
         crops: (B, S, S, 3) uint8 RGB, S the network's input size.
         prompts_plane: (K, 2).
         Returns points_crop (B, K, 2) and confidence (B, K), the chance that a point lies within
-        ``CONFIDENT_WITHIN`` of the true place.
+        ``CONFIDENT_WITHIN`` of the true place; NaN from a network that does not tell.
         """
         size = self.weights.input_size
         if crops.shape[1:] != (size, size, 3):
@@ -54,6 +54,9 @@ class Predictor:
         anchors = torch.from_numpy(self.weights.window.to_crop(prompts_plane)).float()
         anchors = anchors.to(self.device).expand(len(crops), -1, -1)
         output = self.model(self.model.normalise(images), anchors)
+        points = output.points[:, -1].double().cpu().numpy()
+        if output.log_scale is None:
+            return points, np.full(points.shape[:2], np.nan)
         scale = output.log_scale[:, -1].double().exp()
         confidence = 1.0 - torch.exp(-CONFIDENT_WITHIN / scale)
-        return output.points[:, -1].double().cpu().numpy(), confidence.cpu().numpy()
+        return points, confidence.cpu().numpy()

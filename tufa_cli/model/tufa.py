@@ -25,32 +25,35 @@ RGB_STD = (0.229, 0.224, 0.225)
 class Prediction(NamedTuple):
     """points: (B, L, K, 2) crop units, the last layer is the answer.
 
-    log_scale: (B, L, K) log of the expected distance to the true place, in crop units.
+    log_scale: (B, L, K) log of the expected distance to the true place, in crop units; None from
+    a network that does not tell.
     """
 
     points: Tensor
-    log_scale: Tensor
+    log_scale: Tensor | None
 
 
 class Head(nn.Module):
-    """A query to a place (or a step) and the log of its expected error."""
+    """A query to a place (or a step) and the log of its expected error, if it tells."""
 
-    def __init__(self, width: int, hidden: int, step: bool) -> None:
+    def __init__(self, width: int, hidden: int, step: bool, uncertainty: bool) -> None:
         super().__init__()
         self.hidden = nn.Linear(width, hidden)
         self.place = nn.Linear(hidden, 2)
-        self.scale = nn.Linear(hidden, 1)
+        self.scale = nn.Linear(hidden, 1) if uncertainty else None
         if step:
             nn.init.zeros_(self.place.weight)
             nn.init.zeros_(self.place.bias)
+        if self.scale is None:
+            return
         nn.init.zeros_(self.scale.weight)
         # The log of 3 % of the crop: about the error of a fresh network after its first steps.
         nn.init.constant_(self.scale.bias, -3.5)
 
-    def forward(self, query: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor) -> tuple[Tensor, Tensor | None]:
         """(B, K, D) to (B, K, 2) and (B, K)."""
         hidden = self.hidden(query).relu()
-        return self.place(hidden), self.scale(hidden)[..., 0]
+        return self.place(hidden), None if self.scale is None else self.scale(hidden)[..., 0]
 
 
 class Tufa(nn.Module):
@@ -68,7 +71,9 @@ class Tufa(nn.Module):
         self.steps = config.head == "offset"
         heads = config.decoder_layers if self.steps else 1
         hidden = 256 if config.width > 256 else config.width
-        self.heads = nn.ModuleList(Head(config.width, hidden, self.steps) for _ in range(heads))
+        self.heads = nn.ModuleList(
+            Head(config.width, hidden, self.steps, config.uncertainty) for _ in range(heads)
+        )
         self.register_buffer("mean", torch.tensor(RGB_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(RGB_STD).view(3, 1, 1), persistent=False)
 
@@ -93,7 +98,7 @@ class Tufa(nn.Module):
             target = layer(target, prompt, features, estimate.detach(), padding)
             head = self.heads[index if self.steps else 0]
             place, log_scale = head(self.norm(target))
-            place, log_scale = place.float(), log_scale.float()
+            place = place.float()
             # Each layer learns a step from where the one before arrived.
             estimate = (
                 estimate.detach() + place
@@ -101,5 +106,7 @@ class Tufa(nn.Module):
                 else (anchors + place if self.steps else place)
             )
             points.append(estimate)
-            log_scales.append(log_scale)
-        return Prediction(torch.stack(points, dim=1), torch.stack(log_scales, dim=1))
+            if log_scale is not None:
+                log_scales.append(log_scale.float())
+        told = torch.stack(log_scales, dim=1) if log_scales else None
+        return Prediction(torch.stack(points, dim=1), told)

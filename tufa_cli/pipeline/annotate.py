@@ -190,9 +190,10 @@ class Annotator:
     ) -> tuple[Face, ...]:
         """The faces of one photo that the network believes in, as the options want them.
 
-        points: (N, K, 2) points_crop; confidence: (N, K).
+        points: (N, K, 2) points_crop; confidence: (N, K), NaN from a network that does not tell,
+        which believes in all of them.
         """
-        kept = np.flatnonzero(confidence.mean(axis=1) >= self._min_confidence)
+        kept = np.flatnonzero(~(confidence.mean(axis=1) < self._min_confidence))
         if self.options.largest and len(kept) > 1:
             # Only now: a large false alarm must not take the place of the face.
             kept = kept[[found.boxes[kept, 2:].prod(axis=1).argmax()]]
@@ -200,7 +201,7 @@ class Annotator:
             Face(
                 entry.maps[i].to_image(points[i]),
                 scheme=self.scheme.name,
-                confidence=confidence[i],
+                confidence=None if np.isnan(confidence[i]).any() else confidence[i],
                 box=found.boxes[i],
                 score=float(found.scores[i]),
                 source="auto",

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tufa_cli.errors import InputError, ProblemsError
+from tufa_cli.model.state_file import read_state_dict
 
 
 def load_encoder(
@@ -25,7 +25,7 @@ def load_encoder(
     ProblemsError with every key that is missing or of another shape.
     """
     _check_sum(path, sha256)
-    theirs = {_renamed(key, key_map): value for key, value in _state_dict(path).items()}
+    theirs = {_renamed(key, key_map): value for key, value in read_state_dict(path).items()}
     problems = []
     ours = encoder.state_dict()
     for key, value in ours.items():
@@ -52,19 +52,6 @@ def _check_sum(path: Path, sha256: str | None) -> None:
         raise InputError(path, f"cannot read the encoder: {error.strerror}") from None
     if sha256 and digest.hexdigest() != sha256.lower():
         raise InputError(path, f"its SHA-256 is {digest.hexdigest()}, the config names {sha256}")
-
-
-def _state_dict(path: Path) -> dict[str, Tensor]:
-    try:
-        data = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # torch raises many types for a file that is not its own
-        raise InputError(path, "not a torch file with plain tensors") from None
-    for key in ("state_dict", "model", "teacher"):
-        if isinstance(data, dict) and isinstance(data.get(key), dict):
-            data = data[key]
-    if not isinstance(data, dict) or not any(isinstance(v, Tensor) for v in data.values()):
-        raise InputError(path, "holds no state dict")
-    return {str(key): value for key, value in data.items() if isinstance(value, Tensor)}
 
 
 def _renamed(key: str, key_map: Mapping[str, str]) -> str:

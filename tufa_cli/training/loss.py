@@ -57,9 +57,11 @@ def landmark_loss(
     weight = face_weight(batch)
     total_weight = (weight.sum() if total_weight is None else total_weight).clamp(min=1e-6)
     points = (per_layer * weight[:, None]).sum(0) / total_weight
+    per_face = torch.where(batch.known.any(dim=1), per_layer[:, -1], torch.nan).detach()
+    if prediction.log_scale is None:
+        return Losses(points.mean(), points[-1].detach(), per_face)
     exact = gap.detach().square().sum(-1).sqrt() / _PERCENT
     log_scale = prediction.log_scale.clamp(-8, 1)
     likelihood = ((log_scale + exact * torch.exp(-log_scale)) * known).sum(-1) / count
     honest = (likelihood * weight[:, None]).sum(0) / total_weight
-    per_face = torch.where(batch.known.any(dim=1), per_layer[:, -1], torch.nan).detach()
     return Losses(points.mean() + uncertainty * honest.mean(), points[-1].detach(), per_face)

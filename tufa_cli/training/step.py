@@ -29,7 +29,7 @@ class Joint(nn.Module):
 
     def forward(
         self, images: Tensor, scheme: Tensor, index: Tensor, valid: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
         """Points, log scales (see ``Prediction``) and the alignment's penalty."""
         crops = self.model.normalise(images).contiguous(memory_format=torch.channels_last)
         points, log_scale = self.model(crops, self.align(scheme, index), valid)
