@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tufa_cli.data.augment import NONE
-from tufa_cli.data.packed import Batch, MixedSampler, PackedFaces, collate, group_shares
+from tufa_cli.data.on_device import collate_any, ready
+from tufa_cli.data.packed import Batch, MixedSampler, PackedFaces, group_shares
 from tufa_cli.errors import TufaError
 from tufa_cli.model.predict import pick_device
 from tufa_cli.training.config import TrainConfig
@@ -87,7 +88,7 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
     with ranks(pick_device(config.device)) as (ours, device):
-        dataset = PackedFaces([Path(p) for p in config.packs], input_size(config), config.augment)
+        dataset = open_faces(config, device)
         train_rows, val_rows = (select_rows(dataset, split, config) for split in ("train", "val"))
         if not len(train_rows):
             raise TufaError("the packs hold no training faces for these sources and schemes")
@@ -113,6 +114,13 @@ def input_size(config: TrainConfig) -> int:
     from tufa_cli.model.config import model_config
 
     return model_config(config.model, config.model_options).input_size
+
+
+def open_faces(config: TrainConfig, device: torch.device) -> PackedFaces:
+    """The config's packs, augmented where it says: "auto" is on the device when that is a GPU."""
+    there = config.augment_on == "device" or (config.augment_on == "auto" and device.type == "cuda")
+    paths = [Path(p) for p in config.packs]
+    return PackedFaces(paths, input_size(config), config.augment, there)
 
 
 def select_rows(dataset: PackedFaces, split: str, config: TrainConfig) -> NDArray[np.intp]:
@@ -250,19 +258,18 @@ class _Runner:
             self.ranks.world,
             config.accumulate,
         )
-        return iter(
-            DataLoader(
-                self.dataset,
-                batch_sampler=sampler,
-                collate_fn=collate,
-                num_workers=config.workers,
-                prefetch_factor=4 if config.workers else None,
-                worker_init_fn=quiet_worker if config.workers else None,
-                # Not fork: a child of a process whose OpenCV threads have run hangs in OpenCV.
-                multiprocessing_context="spawn" if config.workers else None,
-                pin_memory=self.state.device.type == "cuda",
-            )
+        loader = DataLoader(
+            self.dataset,
+            batch_sampler=sampler,
+            collate_fn=collate_any,
+            num_workers=config.workers,
+            prefetch_factor=4 if config.workers else None,
+            worker_init_fn=quiet_worker if config.workers else None,
+            # Not fork: a child of a process whose OpenCV threads have run hangs in OpenCV.
+            multiprocessing_context="spawn" if config.workers else None,
+            pin_memory=self.state.device.type == "cuda",
         )
+        return (ready(batch, self.state.device, self.dataset.size) for batch in loader)
 
     def _tell(self, meter: _Meter) -> None:
         progress = meter.progress(self.config.steps)
