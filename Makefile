@@ -28,6 +28,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy -p tufa_cli.geometry -p tufa_cli.schemes -p tufa_cli.formats -m tufa_cli.annotation
 
 docs: $(VENV)/.installed-dev demo
+	$(BIN)/tufa-cli annotate examples/photos --scheme examples/my_scheme.yaml \
+	  -o demo/my_scheme.json --draw demo/my_scheme --overwrite
+	$(BIN)/tufa-cli schemes plot examples/my_scheme.yaml --on mean-face -o demo/my_scheme.png --overwrite
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_pictures.py
 

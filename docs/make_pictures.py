@@ -1,6 +1,7 @@
-"""Makes the README's pictures from what ``make demo`` left in demo/. Run it with ``make docs``.
+"""Makes the pages' pictures from what ``make docs`` left in demo/.
 
-Each picture is a strip: the photo as it came, then its face with the points of each scheme.
+README: a strip a photo, the photo as it came, then its face with the points of each scheme.
+docs/schemes.md: the scheme written by hand, on the mean face and on the photos' faces.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 DEMO = CHECKOUT / "demo"
 TARGET = CHECKOUT / "docs" / "images"
 SCHEMES = ("ibug68", "wflw98")
+#: The scheme of examples/my_scheme.yaml, and its picture on the mean face.
+OWN, OWN_PLOT = "my_scheme", "my_scheme.png"
 HEIGHT = 400
 GAP = 8
 #: The part of the photo shown around the points, in units of the points' box.
@@ -41,19 +44,27 @@ def face_square(annotations: Path, photo: Path) -> tuple[int, int, int, int] | N
 
 def strip(photo: Path) -> Image.Image:
     """The photo and one panel per scheme beside each other, HEIGHT px high."""
-    panels = [Image.open(photo).convert("RGB")]
-    for scheme in SCHEMES:
-        square = face_square(DEMO / f"{scheme}.json", photo)
-        drawn = sorted((DEMO / scheme).glob(f"{photo.stem}*"))
-        if square is None or not drawn:
-            sys.exit(f"demo/ holds no {scheme} face of {photo.name}: run `make demo` first")
-        panels.append(Image.open(drawn[0]).convert("RGB").crop(square))
+    panels = [face(photo, scheme) for scheme in SCHEMES]
+    return row([Image.open(photo).convert("RGB"), *panels])
+
+
+def face(photo: Path, scheme: str) -> Image.Image:
+    """The face of a photo with the points of a scheme drawn."""
+    square = face_square(DEMO / f"{scheme}.json", photo)
+    drawn = sorted((DEMO / scheme).glob(f"{photo.stem}*"))
+    if square is None or not drawn:
+        sys.exit(f"demo/ holds no {scheme} face of {photo.name}: run `make docs`")
+    return Image.open(drawn[0]).convert("RGB").crop(square)
+
+
+def row(panels: list[Image.Image], height: int = HEIGHT) -> Image.Image:
+    """Panels beside each other, ``height`` px high."""
     panels = [
-        panel.resize((round(panel.width * HEIGHT / panel.height), HEIGHT), Image.Resampling.LANCZOS)
+        panel.resize((round(panel.width * height / panel.height), height), Image.Resampling.LANCZOS)
         for panel in panels
     ]
     width = sum(panel.width for panel in panels) + GAP * (len(panels) - 1)
-    sheet = Image.new("RGB", (width, HEIGHT), "white")
+    sheet = Image.new("RGB", (width, height), "white")
     x = 0
     for panel in panels:
         sheet.paste(panel, (x, 0))
@@ -62,11 +73,15 @@ def strip(photo: Path) -> Image.Image:
 
 
 def main() -> None:
-    missing = [s for s in SCHEMES if not (DEMO / f"{s}.json").is_file()]
+    missing = [s for s in (*SCHEMES, OWN) if not (DEMO / f"{s}.json").is_file()]
     if missing:
-        sys.exit(f"demo/{missing[0]}.json is missing: run `make demo` first")
+        sys.exit(f"demo/{missing[0]}.json is missing: run `make docs`")
     TARGET.mkdir(exist_ok=True)
-    for photo in sorted((CHECKOUT / "examples" / "photos").glob("*.jpg")):
+    photos = sorted((CHECKOUT / "examples" / "photos").glob("*.jpg"))
+    own = [Image.open(DEMO / OWN_PLOT).convert("RGB"), *(face(photo, OWN) for photo in photos)]
+    row(own, 520).save(TARGET / f"{OWN}.jpg", quality=88)
+    print(f"written: docs/images/{OWN}.jpg")
+    for photo in photos:
         strip(photo).save(TARGET / photo.name, quality=88)
         print(f"written: docs/images/{photo.name}")
 

@@ -63,6 +63,19 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def own_scheme() -> str:
+    """The YAML of a scheme nobody trained: three points of the jaw and the tip of the nose."""
+    return """
+name: mine
+source: made here
+normaliser: plane_box
+points:
+  - {part: jaw, t: [0.25, 0.5, 0.75]}
+  - {part: nose_tip}
+"""
+
+
 @pytest.fixture
 def astronaut() -> Any:
     """(512, 512, 3) uint8 RGB: one face, free to use; the file lies inside scikit-image."""
@@ -114,6 +127,42 @@ def run_python(
 def python() -> Callable[..., Result]:
     """``run_python`` as a fixture: the interpreter with any arguments."""
     return run_python
+
+
+class Desk(NamedTuple):
+    """Where a user tries the lines of a page: ``folder`` has ``examples`` in it, and ``tufa-cli``
+    and ``python`` are this very code and interpreter."""
+
+    folder: Path
+    env: Mapping[str, str]
+
+    def run(self, text: str, timeout: float = 300) -> Result:
+        """``text`` in a shell that stops at the first line that fails."""
+        done = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", text],
+            cwd=self.folder,
+            env=dict(self.env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """See ``Desk``; ``tmp_path`` is the folder above."""
+    for name, words in (("tufa-cli", " -m tufa_cli"), ("python", "")):
+        command = tmp_path / "bin" / name
+        command.parent.mkdir(exist_ok=True)
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}"{words} "$@"\n', encoding="utf-8")
+        command.chmod(0o755)
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    (folder / "examples").symlink_to(CHECKOUT / "examples", target_is_directory=True)
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return Desk(folder, {**os.environ, "PATH": path, "PYTHONPATH": str(CHECKOUT)})
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -54,34 +51,14 @@ def test_commands_in_shell_blocks_exist(page, understands):
                 understands(line)
 
 
-@pytest.fixture
-def desk(tmp_path) -> tuple[Path, dict[str, str]]:
-    """A folder with ``examples`` in it and a PATH on which tufa-cli is this very code."""
-    (tmp_path / "bin").mkdir()
-    command = tmp_path / "bin" / "tufa-cli"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tufa_cli "$@"\n', encoding="utf-8")
-    command.chmod(0o755)
-    (tmp_path / "examples").symlink_to(CHECKOUT / "examples", target_is_directory=True)
-    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    return tmp_path, {**os.environ, "PATH": path, "PYTHONPATH": str(CHECKOUT)}
-
-
 def test_some_blocks_are_run():
     assert len(RUNNABLE) >= 4
 
 
 @pytest.mark.parametrize("text", RUNNABLE)
 def test_blocks_marked_run_do_run(text, desk):
-    folder, env = desk
-    done = subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", text],
-        cwd=folder,
-        env=env,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+    done = desk.run(text)
+    assert done.code == 0, done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -44,7 +44,8 @@ ALLOWED = {
     "schemes": {"numpy", "yaml"},
     "annotation": {"numpy"},
     "images": {"numpy", "cv2", "skimage", "PIL"},
-    "formats": {"numpy"},
+    # yaml: schemes have loaded it already.
+    "formats": {"numpy", "yaml"},
     "detect": {"numpy", "cv2", "skimage", "torch"},
     "model": {"numpy", "torch"},
     "data": {"numpy", "h5py", "torch", "cv2"},

@@ -43,7 +43,7 @@ class Face:
     source: Literal["manual", "auto"] = "manual"
 
     def __post_init__(self) -> None:
-        points = np.asarray(self.points_px, dtype=np.float64).reshape(-1, 2)
+        points: FloatArray = np.asarray(self.points_px, dtype=np.float64).reshape(-1, 2)
         finite = np.asarray(np.isfinite(points).all(axis=1))
         points = np.where(finite[:, None], points, np.nan)
         if self.visibility is None:
@@ -77,7 +77,8 @@ class Face:
         points = self.points_px[self.labelled]
         if not len(points):
             return None
-        low, high = points.min(axis=0), points.max(axis=0)
+        low: FloatArray = points.min(axis=0)
+        high: FloatArray = points.max(axis=0)
         return np.concatenate([low, high - low])
 
 

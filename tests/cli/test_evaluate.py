@@ -5,15 +5,10 @@ import json
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from tufa_cli.detect import DEFAULT_DETECTOR
-from tufa_cli.model.build import build_model
-from tufa_cli.model.config import model_config
-from tufa_cli.model.weights import Weights, save_weights
 from tufa_cli.schemes import builtin_plane, get_scheme
 
-TINY = {"input_size": 32, "width": 16, "heads": 2, "ffn": 16, "channels": [8, 8, 8]}
 PATHS = ["a/one.png", "a/two.png", "b/three.png"]
 
 
@@ -37,15 +32,6 @@ def coco(paths, scheme="mtfl5", category="any animal"):
         "annotations": annotations,
         "categories": [{"id": 7, "name": category, "keypoints": []}],
     }
-
-
-@pytest.fixture(scope="module")
-def weights_file(tmp_path_factory):
-    torch.manual_seed(0)
-    model = build_model(model_config("nano", {**TINY, "decoder_layers": 1}))
-    path = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    save_weights(path, Weights(model, builtin_plane(), {}, {"name": "tiny"}))
-    return path
 
 
 @pytest.fixture

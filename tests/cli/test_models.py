@@ -3,14 +3,9 @@
 import json
 
 import pytest
-import torch
 
-from tufa_cli.model.build import build_model
-from tufa_cli.model.config import model_config
-from tufa_cli.model.weights import Weights, save_weights
 from tufa_cli.schemes import builtin_plane
 
-TINY = {"input_size": 32, "width": 16, "heads": 2, "ffn": 16, "channels": [8, 8, 8]}
 META = {
     "name": "tiny",
     "terms": "For tests only.",
@@ -20,13 +15,9 @@ META = {
 
 
 @pytest.fixture(scope="module")
-def weights_file(tmp_path_factory):
-    torch.manual_seed(0)
-    plane = builtin_plane()
-    model = build_model(model_config("nano", {**TINY, "decoder_layers": 1}))
-    path = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    save_weights(path, Weights(model, plane, {"mtfl5": plane["mtfl5"] + 0.01}, META))
-    return path
+def weights_file(save_tiny_weights, tmp_path_factory):
+    learned = {"mtfl5": builtin_plane()["mtfl5"] + 0.01}
+    return save_tiny_weights(tmp_path_factory.mktemp("models") / "tiny.pt", learned, META)
 
 
 def test_show_tells_terms_sizes_schemes_plane_and_training(run_cli, weights_file):

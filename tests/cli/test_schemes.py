@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+
+from tufa_cli.schemes import get_scheme, scheme_names
 
 TWO_MISTAKES = (
     "name: mine\nsource: me\nnormaliser: [0, 1]\npoints:\n"
@@ -16,16 +19,10 @@ TWO_MISTAKES = (
 def test_list(run_cli):
     plain = run_cli("schemes", "list")
     assert plain.code == 0
-    assert "ibug68  300w" in plain.stdout
+    assert re.search(r"^ibug68 +300w\b", plain.stdout, re.MULTILINE)
     rows = json.loads(run_cli("schemes", "list", "--json").stdout)
     assert {row["name"]: row["points"] for row in rows} == {
-        "aflw19": 19,
-        "aflw21": 21,
-        "cofw29": 29,
-        "ibug68": 68,
-        "mtfl5": 5,
-        "scut86": 86,
-        "wflw98": 98,
+        name: len(get_scheme(name)) for name in scheme_names()
     }
 
 
@@ -75,3 +72,32 @@ def test_check_of_what_is_not_there(run_cli, name):
 def test_every_shipped_scheme_is_fine(run_cli):
     names = ["aflw19", "aflw21", "cofw29", "ibug68", "mtfl5", "scut86", "wflw98"]
     assert run_cli("schemes", "check", *names).code == 0
+
+
+def test_check_tells_warnings_and_goes_on_to_the_next_file(run_cli, tmp_path):
+    bad, odd = tmp_path / "bad.yaml", tmp_path / "odd.yaml"
+    bad.write_text(TWO_MISTAKES + "  - {place: [0.5, 0.5]}\n  - {place: [0.5, 0.5003]}\n")
+    odd.write_text(
+        "name: odd\nsource: me\nnormaliser: plane_box\npoints:\n  - {part: left_pupil}\n"
+    )
+    result = run_cli("schemes", "check", odd, bad, tmp_path / "none.yaml", "wlfw")
+    assert result.code == 1
+    assert "jawz" in result.stderr and "chin is one named point" in result.stderr
+    assert "closer to each other than 0.05 %" in result.stderr
+    assert "missing: right_pupil" in result.stderr
+    assert "none.yaml: cannot read" in result.stderr and "did you mean wflw" in result.stderr
+    assert "3 schemes have mistakes" in result.stderr
+    alone = run_cli("schemes", "check", odd, "--json")
+    assert alone.code == 0
+    assert len(json.loads(alone.stdout)[0]["warnings"]) == 2
+
+
+@pytest.mark.parametrize(("ground", "panels"), [("both", 4), ("mean-face", 2), ("plane", 3)])
+def test_plot_on_the_plane_and_on_the_mean_face(run_cli, tmp_path, ground, panels):
+    import cv2
+
+    picture = tmp_path / "p.png"
+    done = run_cli("schemes", "plot", "ibug68", "mtfl", "--on", ground, "-o", picture)
+    assert done.code == 0
+    height, width = cv2.imread(str(picture)).shape[:2]
+    assert width == panels * height

@@ -88,6 +88,13 @@ def test_pack_then_train_then_models_show(labelled, tmp_path, run_cli):
         "model_options: {width: 32, channels: [8, 16, 24], blocks: [1, 1, 1], input_size: 64}\n"
     )
     run = tmp_path / "run"
+    dry = json.loads(run_cli("train", config, "--dry-run", "--json").stdout)
+    assert [key.split("/")[1] for key in dry["faces"]["train"]] == ["mtfl5"]
+    assert dry["trial"]["step_seconds"] > 0
+    sizes = run_cli("train", config, "--find-batch-size", "--json").stdout.splitlines()
+    assert json.loads(sizes[0])["batch_size"] == 8
+    assert run_cli("train", config).code == 2
+    assert not run.exists()
     result = run_cli("train", config, "-o", run)
     assert (result.code, result.stdout.strip()) == (0, str(run / "final.pt"))
     again = run_cli("train", config, "-o", run)

@@ -2,19 +2,75 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sqlite3
 import struct
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError
-from tufa_cli.formats import BUILT_IN, read, sniff
+from tufa_cli.formats import BUILT_IN, read, sniff, write
+from tufa_cli.formats.celeba import COLUMNS
+
+
+def built(name: str, file: str, points: int, photo: str) -> tuple[str, bytes]:
+    """A file as the format itself writes it."""
+    face = Face(np.arange(2.0 * points).reshape(-1, 2) + 1, box=np.ones(4))
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "a.mat" if name == "cofw" else "out")
+        report = write([AnnotatedImage(photo, (face,))], target, name)
+        return file, max(report.files).read_bytes()
+
+
+def aflwinfo() -> bytes:
+    """As MATLAB would write it: scipy does."""
+    names = np.empty((2, 1), dtype=object)
+    names[:, 0] = "0/a.jpg"
+    content = {
+        "nameList": names,
+        "data": np.arange(76.0).reshape(2, 38),
+        "bbox": np.array([[1, 9, 2, 8], [1, 9, 2, 8]]),
+        "mask_new": np.ones((2, 19)),
+        "ra": np.array([[2, 1]]),
+    }
+    stream = io.BytesIO()
+    scipy.io.savemat(stream, content)
+    return stream.getvalue()
+
+
+def aflw_sqlite() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.sqlite")
+        with closing(sqlite3.connect(path)) as database:
+            database.executescript(
+                "CREATE TABLE Faces(face_id, file_id);"
+                "CREATE TABLE FaceImages(file_id, filepath, width, height);"
+                "CREATE TABLE FeatureCoords(face_id, feature_id, x, y);"
+                "CREATE TABLE FaceRect(face_id, x, y, w, h);"
+                "INSERT INTO Faces VALUES (1, 'a');"
+                "INSERT INTO FaceImages VALUES ('a', '0/a.jpg', 30, 20);"
+                "INSERT INTO FeatureCoords VALUES (1, 1, 2.5, 3), (1, 21, 4, 5);"
+                "INSERT INTO FaceRect VALUES (1, 1, 2, 3, 4);"
+            )
+            database.commit()
+        return path.read_bytes()
+
+
+def csv_head(count: int, pattern: str) -> str:
+    return ",".join(pattern.format(i=i, axis=axis) for i in range(count) for axis in "xy")
+
 
 NUMBERS = " ".join(f"{i}.5" for i in range(196))
+POINTS = "".join(f"{i} {i}.5\n" for i in range(106))
 GOOD = {
     "pts": ("a.pts", b"version: 1\nn_points: 2\n{\n1 2\n3 4\n}\n"),
     "merl-rav": ("a.pts", b"version: 1\nn_points: 68\n{\n" + b"-1 -2\n" * 68 + b"}\n"),
@@ -22,6 +78,25 @@ GOOD = {
     "wflw": ("a.txt", f"{NUMBERS} 1 2 3 4 0 0 0 1 0 0 a/b.jpg\n".encode() * 2),
     "mtfl": ("a.txt", b" a\\b.jpg 1 2 3 4 5 6 7 8 9 10 1 2 1 3\n" * 2),
     "retinaface": ("a.txt", b"# a.jpg\n" + b"1 " * 4 + b"2 3 0.0 " * 5 + b"0.5\n"),
+    "300vw": ("annot/000001.pts", b"version: 1\nn_points: 68\n{\n" + b"1 2\n" * 68 + b"}\n"),
+    "300w-lp": built("300w-lp", "a.mat", 68, "a.jpg"),
+    "aflw-sqlite": ("a.sqlite", aflw_sqlite()),
+    "aflwinfo": ("AFLWinfo_release.mat", aflwinfo()),
+    "celeba": ("a.txt", f"1\n{' '.join(COLUMNS)}\na.jpg {' 12' * 10}\n".encode()),
+    "cofw": built("cofw", "a.mat", 29, "000001.png"),
+    "cofw68": built("cofw68", "test_annotations/1_points.mat", 68, "001346.png"),
+    "helen": ("1.txt", b"10_1\n" + b"1 , 2.5\n" * 194),
+    "hrnet-csv": (
+        "a.csv",
+        f"image_name,scale,center_w,center_h,{csv_head(5, 'original_{i}_{axis}')}\n"
+        f"a.jpg,1,2,3,{','.join('4' * 10)}\n".encode(),
+    ),
+    "jd": ("a.jpg.txt", f"106\n{POINTS}".encode()),
+    "lapa": ("a.txt", f"106\n{POINTS}".encode()),
+    "muct": (
+        "a.csv",
+        f"name,tag,{csv_head(68, '{axis}{i:02d}')}\na,2,{','.join('4' * 136)}\n".encode(),
+    ),
     "coco": (
         "a.json",
         json.dumps(
@@ -45,7 +120,7 @@ def test_every_format_is_damaged() -> None:
 @pytest.mark.parametrize("name", sorted(GOOD))
 @settings(max_examples=150)
 @given(
-    place=st.integers(0, 3000),
+    place=st.integers(0, 50_000),
     length=st.integers(0, 60),
     bytes_=st.binary(max_size=12)
     | st.sampled_from(
@@ -59,6 +134,7 @@ def test_damage_is_an_input_error_or_nothing(
     place %= len(good)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, file)
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(good[:place] + bytes_ + good[place + length :])
         sniff(path)
         sniff(Path(folder))
@@ -72,6 +148,7 @@ def test_damage_is_an_input_error_or_nothing(
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_the_undamaged_file_is_recognised(name: str, tmp_path: Path) -> None:
     file, good = GOOD[name]
+    (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_bytes(good)
     assert [found for found, verdict in sniff(tmp_path).items() if verdict.yes] == [name]
     assert len(list(read(tmp_path))) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,12 +22,39 @@ from tufa_cli.formats.mtfl import FIELDS
 from tufa_cli.formats.wflw import FLAGS
 
 #: What is drawn per format: its points, the least coordinate, and the digits that survive.
-SIZES = {"merl-rav": 68, "wflw": 98, "mtfl": 5, "scut": 86, "retinaface": 5}
+SIZES = {"merl-rav": 68, "wflw": 98, "mtfl": 5, "scut": 86, "retinaface": 5, "300vw": 68,
+         "300w-lp": 68, "celeba": 5, "cofw": 29, "cofw68": 68, "helen": 194, "jd": 106,
+         "lapa": 106, "muct": 76}  # fmt: skip
 SCHEMES = {"merl-rav": "ibug68", "wflw": "wflw98", "mtfl": "mtfl5", "scut": "scut86",
-           "retinaface": "mtfl5"}  # fmt: skip
-FILES = {"pts": "out", "merl-rav": "out", "scut": "out", "coco": "o.json"}
+           "retinaface": "mtfl5", "300vw": "ibug68", "300w-lp": "ibug68", "celeba": "mtfl5",
+           "cofw": "cofw29", "cofw68": "ibug68", "helen": "helen194", "jd": "lapa106",
+           "lapa": "lapa106", "muct": "muct76"}  # fmt: skip
+FILES = {"pts": "out", "merl-rav": "out", "scut": "out", "coco": "o.json", "dlib": "o.xml",
+         "cvat": "o.xml", "labelme": "out", "supervisely": "out", "label-studio": "o.json",
+         "via": "o.json", "300vw": "out", "300w-lp": "out", "cofw": "o.mat", "cofw68": "out",
+         "helen": "out", "jd": "out", "lapa": "out", "muct": "o.csv",
+         "hrnet-csv": "o.csv"}  # fmt: skip
+#: Formats whose files hold faces of one size.
+ONE_SIZE = {"dlib", "hrnet-csv"}
+#: Formats in which coordinates are whole numbers.
+WHOLE = {"dlib", "celeba"}
+WRITABLE = sorted(n for n in BUILT_IN if get_format(n).CAPABILITIES.read_only is None)
+#: Formats that hold any number of points of any scheme, with boxes and more.
+RICH = {"coco", "dlib", "cvat", "labelme", "supervisely", "label-studio", "via"}
+#: Formats that keep a photo's size.
+SIZED = {"coco", "dlib", "cvat", "labelme", "supervisely", "label-studio"}
+#: Formats in which every digit survives.
+EXACT = {"coco", "scut", "dlib", "cofw", "cofw68", "300w-lp"}
+SCHEMES_OF = {5: "mtfl5", 19: None, 68: "ibug68", 1: "a scheme of mine"}
+
+
+def no_numbers(name: str) -> bool:
+    """Whether no word of a photo's name would be taken for a number of the line it stands in."""
+    return not any(word.isdigit() for word in name.split())
+
 
 NAMES = st.text("abcXYZ019 _-#é日", min_size=1, max_size=8).map(str.strip).filter(bool)
+NAMES = NAMES.filter(no_numbers)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-1, 1) | st.text(max_size=3),
     lambda inner: (
@@ -40,7 +68,13 @@ ATTRIBUTES = st.dictionaries(st.text("abcs_", min_size=1, max_size=6), JSON, max
 def coordinates(name: str) -> st.SearchStrategy[float]:
     if name == "scut":
         return st.floats(-500, 5000, width=32)
-    if name == "coco":
+    if name in WHOLE:
+        return st.integers(-50, 5000).map(float)
+    if name in ("cofw", "cofw68", "300w-lp"):  # doubles, 1 more on disk
+        return st.integers(-50_000, 5_000_000).map(lambda i: i / 1024)
+    if name == "muct":  # (0, 0) is a point that is missing
+        return st.integers(1, 5_000_000_000).map(lambda i: i / 1e6)
+    if name in RICH:
         return st.floats(-5000, 50000)
     # Plain .pts refuses pairs of negatives, and MERL-RAV has no way to write (0, 0) occluded.
     least = 0 if name == "pts" else 1 if name == "merl-rav" else -100_000_000
@@ -48,43 +82,95 @@ def coordinates(name: str) -> st.SearchStrategy[float]:
 
 
 @st.composite
-def faces(draw: st.DrawFn, name: str) -> Face:
+def faces(draw: st.DrawFn, name: str, count: int) -> Face:
     """A face in all that a format can hold."""
     caps = get_format(name).CAPABILITIES
-    count = SIZES.get(name) or draw(st.sampled_from([1, 5, 19, 68]))
     flat = draw(st.lists(coordinates(name), min_size=10, max_size=10))
     points = np.resize(np.array(flat), (count, 2)).copy()
-    least = 1 if caps.missing is False else 0
-    states = [2] if not caps.visibility else [2, 1, 0][: 3 - least]
+    states = [2, *([1] if caps.visibility else []), *([0] if caps.missing else [])]
     visibility = np.resize(draw(st.lists(st.sampled_from(states), min_size=3, max_size=7)), count)
-    scheme = SCHEMES.get(name)
-    if name == "coco":
-        scheme = {5: "mtfl5", 19: None, 68: "ibug68", 1: "a scheme of mine"}[count]
-    box = attributes = None
-    if name == "wflw" and draw(st.booleans()):
-        x, y, w, h = draw(st.tuples(*[st.integers(0, 900)] * 4))
-        box = np.array([x - 50, y - 50, w, h])
-        attributes = {flag: draw(st.integers(0, 1)) for flag in FLAGS}
-    elif name == "mtfl":
-        attributes = draw(st.dictionaries(st.sampled_from(FIELDS), st.integers(1, 5)))
-    elif name in ("retinaface", "coco"):
-        box = np.array([i / 8 for i in draw(st.tuples(*[st.integers(0, 9000)] * 4))])
-        if name == "coco":
-            attributes = draw(ATTRIBUTES)
-            box = draw(st.sampled_from([box, None]))
-        elif draw(st.booleans()):
-            attributes = {"blur": draw(st.integers(0, 100)) / 100}
-    auto = name == "coco" and draw(st.booleans())
+    auto = caps.source and draw(st.booleans())
+    if caps.confidence == "labelled" and auto:
+        visibility[:] = 2
+    scored = caps.confidence if caps.score is None else caps.score
+    box, attributes = draw(boxes_and_attributes(name, count))
     return Face(
         points,
-        scheme=scheme,
+        scheme=scheme_of(name, count),
         visibility=visibility.astype(np.uint8),
-        confidence=np.linspace(0, 1, count) if auto else None,
-        score=draw(st.floats(0, 1)) if auto else None,
+        confidence=np.linspace(0, 1, count) if auto and caps.confidence else None,
+        score=draw(st.floats(0, 1)) if scored and draw(st.booleans()) else None,
         box=box,
-        attributes=attributes or {},
+        attributes=attributes,
         source="auto" if auto else "manual",
     )
+
+
+def scheme_of(name: str, count: int) -> str | None:
+    """What a reader will say that a face of this size is."""
+    if name == "hrnet-csv":
+        return {68: "ibug68", 19: "aflw19"}.get(count)
+    return SCHEMES_OF[count] if name in RICH else SCHEMES.get(name)
+
+
+@st.composite
+def boxes_and_attributes(draw: st.DrawFn, name: str, count: int) -> tuple[Any, dict[str, Any]]:
+    whole = draw(st.tuples(*[st.integers(0, 9000)] * 4))
+    caps = get_format(name).CAPABILITIES
+    box: Any = np.array(whole) / (8 if caps.float_box else 1)
+    if name == "wflw":
+        if draw(st.booleans()):
+            return None, {}
+        x, y, w, h = whole
+        return np.array([x - 50, y - 50, w, h]), {flag: draw(st.integers(0, 1)) for flag in FLAGS}
+    if name == "mtfl":
+        return None, draw(st.dictionaries(st.sampled_from(FIELDS), st.integers(1, 5)))
+    if name == "retinaface":
+        blur = st.integers(0, 100).map(lambda i: i / 100)
+        return box, draw(st.fixed_dictionaries({}, optional={"blur": blur}))
+    if name == "dlib":
+        words = {"label": st.sampled_from(["left", "a 'b' <c> & é日"]), "age": st.floats(0, 99)}
+        words |= {"gender": st.sampled_from(["male", "female"]), "occluded": st.booleans()}
+        return box, draw(st.fixed_dictionaries({}, optional=words))
+    if name in RICH:
+        return draw(st.sampled_from([box, None])), draw(ATTRIBUTES)
+    if name == "cofw":
+        return box, {}  # a face must have one
+    own = OWN_ATTRIBUTES.get(name, st.just({}))
+    if name == "hrnet-csv" and count == 19:
+        own = own.flatmap(lambda known: PLACES.map(lambda side: known | {"box_size": side}))
+    return (draw(st.sampled_from([box, None])) if caps.box else None), draw(own)
+
+
+WHOLES = st.integers(0, 5000)
+PLACES = WHOLES.map(lambda i: i / 8)
+#: What a face must have, or may have, in formats with attributes of their own.
+OWN_ATTRIBUTES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "celeba": st.fixed_dictionaries({}, optional={"identity": WHOLES}),
+    "muct": st.fixed_dictionaries({}, optional={"tag": st.integers(1, 0xFFF)}),
+    "hrnet-csv": st.fixed_dictionaries(
+        {"scale": PLACES, "center": st.lists(PLACES, min_size=2, max_size=2)}
+    ),
+    "300w-lp": st.one_of(
+        st.just({}),
+        st.fixed_dictionaries(
+            {"pitch": PLACES, "yaw": PLACES, "roll": PLACES, "pose_scale": PLACES}
+            | {"translation": st.lists(PLACES, min_size=3, max_size=3)},
+            optional={"roi": st.lists(WHOLES, min_size=4, max_size=4)},
+        ),
+    ),
+}
+
+
+def placed(name: str, path: str, split: str | None, number: int) -> str:
+    """The path of a photo as the format has it; number: its place in its split, from 1."""
+    if name == "300vw":
+        return f"{path.removesuffix('.jpg')}/imgs/{number:06d}.png"
+    if name in ("cofw", "cofw68"):
+        return f"{number + 1345 * (name == 'cofw68' or split == 'test'):06d}.png"
+    if name == "lapa" and split is not None:
+        return f"{split}/images/{path}"
+    return path
 
 
 @st.composite
@@ -92,22 +178,40 @@ def records(draw: st.DrawFn, name: str) -> list[AnnotatedImage]:
     """Photos of different names with as many faces as a format can hold."""
     caps = get_format(name).CAPABILITIES
     stems = draw(st.lists(NAMES, min_size=1, max_size=3, unique_by=str.casefold))
+    counts = [SIZES[name]] if name in SIZES else [1, 5, 19, 68]
+    if name in ONE_SIZE:
+        counts = [draw(st.sampled_from(counts))]
+    splits = caps.split if isinstance(caps.split, tuple) else ("train",) if caps.split else ()
+    numbers: Counter[str | None] = Counter()
     images = []
     for stem in sorted(stems):
         folder = draw(st.sampled_from(["", "sub/", "0--a b/c/"]))
         most = 3 if caps.several_faces else 1
-        found = draw(st.lists(faces(name), min_size=0 if caps.empty_images else 1, max_size=most))
-        whole = name == "coco"
+        least = 0 if caps.empty_images else 1
+        several = st.sampled_from(counts).flatmap(lambda count: faces(name, count))
+        found = draw(st.lists(several, min_size=least, max_size=most))
+        split = draw(st.sampled_from([*([] if name == "cofw" else [None]), *splits]))
+        numbers[split] += 1
         images.append(
             AnnotatedImage(
-                f"{folder}{stem}.jpg",
+                placed(name, f"{folder}{stem}.jpg", split, numbers[split]),
                 tuple(found),
-                width=640 if whole else None,
-                split=draw(st.sampled_from([None, "train"])) if whole else None,
-                attributes=draw(ATTRIBUTES) if whole else {},
+                width=640 if name in SIZED else None,
+                height=480 if name in SIZED else None,
+                split=split,
+                attributes=draw(photo_attributes(name)),
             )
         )
     return images
+
+
+def photo_attributes(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    held = get_format(name).CAPABILITIES.image_attributes
+    if name == "dlib":
+        box = st.lists(st.integers(0, 99).map(float), min_size=4, max_size=4)
+        some = {"ignored_boxes": st.lists(box, min_size=1, max_size=2)}
+        return st.fixed_dictionaries({}, optional=some)
+    return ATTRIBUTES if held else st.just({})
 
 
 def assert_same(
@@ -139,13 +243,13 @@ def contents(path: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", sorted(BUILT_IN))
+@pytest.mark.parametrize("name", WRITABLE)
 @settings(max_examples=40)
 @given(data=st.data())
 def test_read_of_write_is_the_same(name: str, data: st.DataObject) -> None:
     images = data.draw(records(name))
     before = copy.deepcopy(images)
-    digits = 0 if name in ("coco", "scut") else 6e-7
+    digits = 0 if name in EXACT else 6e-7
     assert losses(images, name) == []
     with tempfile.TemporaryDirectory() as folder:
         first = Path(folder, "1", FILES.get(name, "o.txt"))
@@ -236,15 +340,15 @@ def test_merl_rav_cannot_write_points_outside_the_near_edges(tmp_path: Path) -> 
     assert back.faces[0].labelled.sum() == 66
 
 
-@pytest.mark.parametrize("format", sorted(set(BUILT_IN) - {"coco", "pts"}))
+@pytest.mark.parametrize("format", sorted(SIZES))
 def test_other_numbers_of_points_are_refused(tmp_path: Path, format: str) -> None:
     with pytest.raises(OutputError, match=rf"a.jpg: a face of 7 points; {format} holds \d+"):
         write([image(face(7))], tmp_path / "out", format)
 
 
-@pytest.mark.parametrize("format", sorted(BUILT_IN))
+@pytest.mark.parametrize("format", WRITABLE)
 def test_nothing_is_overwritten_unasked(tmp_path: Path, format: str) -> None:
-    images = [image(face(SIZES.get(format, 5)))]
+    images = [image(face(SIZES.get(format, 5)), path=placed(format, "a.jpg", None, 1))]
     target = tmp_path / FILES.get(format, "o.txt")
     write(images, target, format)
     before = contents(target)

@@ -260,25 +260,15 @@ def test_photos_do_not_pile_up_in_memory(photos, weights, monkeypatch):
     assert len(read) == 2
 
 
-MINE = """
-name: mine
-source: made here
-normaliser: plane_box
-points:
-  - {part: jaw, t: [0.25, 0.5, 0.75]}
-  - {part: nose_tip}
-"""
-
-
-def test_a_scheme_nobody_trained_is_placed_by_meaning(weights):
-    scheme = parse_scheme(MINE, "mine.yaml")
+def test_a_scheme_nobody_trained_is_placed_by_meaning(weights, own_scheme):
+    scheme = parse_scheme(own_scheme, "mine.yaml")
     prompts = Annotator(Finds(), CropCentre(), weights, scheme).prompts_plane
     assert prompts.shape == (4, 2)
     np.testing.assert_allclose(prompts[:3], builtin_plane()["wflw98"][[8, 16, 24]], atol=0.05)
 
 
-def test_a_scheme_without_a_place_on_the_plane_is_an_error(weights):
-    text = MINE.replace("{part: nose_tip}", "{part: left_ear}\n  - {part: right_ear}")
+def test_a_scheme_without_a_place_on_the_plane_is_an_error(weights, own_scheme):
+    text = own_scheme.replace("{part: nose_tip}", "{part: left_ear}\n  - {part: right_ear}")
     plane = replace(weights.plane, anchors={"wflw98": builtin_plane()["wflw98"]})
     with pytest.raises(TufaError, match="no place for left_ear"):
         Annotator(

@@ -140,7 +140,7 @@ def test_the_page_names_every_part_and_its_example_is_sound(checkout):
     assert [part for part in load_parts() if f"`{part}`" not in page] == []
     example = page.split("```yaml")[1].split("```")[0]
     scheme = parse_scheme(example, "docs/schemes.md")
-    assert len(anchors_for(scheme, builtin_plane())) == 26
+    assert len(anchors_for(scheme, builtin_plane())) == 20
 
 
 def test_one_sided_points_have_no_partner():

@@ -13,10 +13,19 @@ from tufa_cli.schemes.parts import canonical, load_parts, mirrored, same
 SIZES = {
     "aflw19": 19,
     "aflw21": 21,
+    "aflw_ears": 4,
+    "bioid20": 20,
+    "clm71": 71,
     "cofw29": 29,
+    "dense314": 314,
+    "ibug51": 51,
     "ibug68": 68,
+    "insightface106": 106,
+    "lapa106": 106,
     "mediapipe468": 468,
     "mtfl5": 5,
+    "muct68": 68,
+    "muct76": 76,
     "scut86": 86,
     "wflw98": 98,
 }
@@ -46,7 +55,41 @@ FLIPS = {
     + [(47, 57), (48, 56), (49, 55), (58, 59)]
     + [(60 + i, 72 - i) for i in range(6)]
     + [(73, 79), (74, 78), (75, 77), (80, 85), (81, 84), (82, 83)],
+    "muct68": [(i, 14 - i) for i in range(7)]
+    + [(15 + i, 21 + i) for i in range(6)]
+    + [(27 + i, 32 + i) for i in range(5)]
+    + [(37, 45), (38, 44), (39, 43), (40, 42), (46, 47), (48, 54), (49, 53), (50, 52)]
+    + [(55, 59), (56, 58), (60, 62), (63, 65)],
+    "clm71": [(i, 14 - i) for i in range(7)]
+    + [(15, 19), (16, 20), (17, 21), (18, 22), (34, 40), (35, 39), (36, 38), (42, 43)]
+    + [(23, 28), (24, 29), (25, 30), (26, 31), (27, 32), (63, 67), (64, 68), (65, 69), (66, 70)]
+    + [(44, 50), (45, 49), (46, 48), (51, 55), (52, 54), (56, 58), (59, 61)],
+    "lapa106": [(i, 32 - i) for i in range(16)]
+    + [(33, 46), (34, 45), (35, 44), (36, 43), (37, 42), (38, 50), (39, 49), (40, 48), (41, 47)]
+    + [(55, 65), (56, 64), (57, 63), (58, 62), (59, 61), (66, 79), (67, 78), (68, 77), (69, 76)]
+    + [(70, 75), (71, 82), (72, 81), (73, 80), (74, 83), (84, 90), (85, 89), (86, 88)]
+    + [(91, 95), (92, 94), (96, 100), (97, 99), (101, 103), (104, 105)],
+    "insightface106": [(i, i + 16) for i in range(1, 17)]
+    + [(33, 87), (34, 88), (35, 93), (36, 91), (37, 90), (38, 92), (39, 89), (40, 94), (41, 96)]
+    + [(42, 95), (43, 101), (44, 100), (45, 99), (46, 97), (47, 98), (48, 105), (49, 104)]
+    + [(50, 102), (51, 103), (52, 61), (54, 57), (55, 58), (56, 59), (63, 67), (64, 68)]
+    + [(65, 69), (66, 70), (75, 81), (76, 82), (77, 83), (78, 84), (79, 85)],
+    "bioid20": [(0, 1), (2, 3), (4, 7), (5, 6), (8, 13), (9, 12), (10, 11), (15, 16)],
+    "aflw_ears": [(0, 1), (2, 3)],
+    "dense314": [(i, 98 - i) for i in range(49)]
+    + [(99 + i, 145 - i) for i in range(16)]
+    + [(115 + i, 160 - i) for i in range(15)]
+    + [(173 + i, 187 - i) for i in range(7)]
+    + [(188 + i, 230 - i) for i in range(15)]
+    + [(203 + i, 243 - i) for i in range(13)]
+    + [(244 + i, 264 - i) for i in range(10)]
+    + [(265 + i, 283 - i) for i in range(9)]
+    + [(284 + i, 298 - i) for i in range(7)]
+    + [(299 + i, 311 - i) for i in range(6)]
+    + [(312, 313)],
 }
+FLIPS["muct76"] = FLIPS["muct68"] + [(68, 72), (69, 73), (70, 74), (71, 75)]
+FLIPS["ibug51"] = [(a - 17, b - 17) for a, b in FLIPS["ibug68"] if a > 16]
 
 #: Of the mesh, pairs that every user of it knows: corners, brows, mouth, the oval, the cheeks.
 SOME_FLIPS = {
@@ -86,6 +129,39 @@ SAME = [
     {"ibug68": 8, "wflw98": 16, "cofw29": 28, "aflw21": 20, "aflw19": 18, "scut86": 11},
     {"cofw29": 18, "aflw21": 13, "aflw19": 12, "scut86": 64},
     {"cofw29": 19, "aflw21": 15, "aflw19": 14, "scut86": 68},
+    # what the schemes without photos here share with those: corners and middles of eyes and mouth
+    {"wflw98": 60, "muct68": 27, "clm71": 23, "lapa106": 66, "insightface106": 35, "bioid20": 9},
+    {"wflw98": 64, "muct68": 29, "clm71": 25, "lapa106": 70, "insightface106": 39, "bioid20": 10},
+    {"wflw98": 68, "muct68": 34, "clm71": 30, "lapa106": 75, "insightface106": 89, "bioid20": 11},
+    {"wflw98": 72, "muct68": 32, "clm71": 28, "lapa106": 79, "insightface106": 93, "bioid20": 12},
+    {"wflw98": 60, "dense314": 188, "ibug51": 19},
+    {"wflw98": 72, "dense314": 230, "ibug51": 28},
+    {"wflw98": 96, "muct68": 31, "clm71": 27, "lapa106": 104, "bioid20": 0, "aflw_ears": 2},
+    {"wflw98": 97, "muct68": 36, "clm71": 32, "insightface106": 92, "bioid20": 1, "dense314": 313},
+    {"wflw98": 76, "muct68": 48, "clm71": 44, "lapa106": 84, "insightface106": 52, "bioid20": 2},
+    {"wflw98": 82, "muct68": 54, "clm71": 50, "lapa106": 90, "insightface106": 61, "bioid20": 3},
+    {"wflw98": 79, "muct68": 51, "clm71": 47, "lapa106": 87, "insightface106": 71, "bioid20": 17},
+    {"wflw98": 85, "muct68": 57, "clm71": 53, "lapa106": 93, "insightface106": 53, "bioid20": 18},
+    {"wflw98": 90, "muct68": 64, "clm71": 60, "lapa106": 98, "insightface106": 62},
+    {"wflw98": 94, "muct68": 61, "clm71": 57, "lapa106": 102, "insightface106": 60},
+    {"aflw21": 18, "muct68": 66},
+    # nose
+    {"wflw98": 54, "muct68": 67, "clm71": 62, "lapa106": 54, "insightface106": 86, "bioid20": 14},
+    {"wflw98": 57, "muct68": 41, "clm71": 37, "lapa106": 60, "insightface106": 80},
+    {"cofw29": 18, "muct68": 39, "clm71": 35, "lapa106": 57, "insightface106": 77},
+    {"cofw29": 19, "muct68": 43, "clm71": 39, "lapa106": 63, "insightface106": 83},
+    {"scut86": 60, "muct68": 37, "lapa106": 55, "insightface106": 75},
+    {"wflw98": 51, "clm71": 33, "lapa106": 51, "insightface106": 72, "dense314": 161},
+    {"muct68": 46, "clm71": 42, "bioid20": 15},
+    {"muct68": 47, "clm71": 43, "bioid20": 16},
+    # brows and outline
+    {"cofw29": 0, "muct68": 21, "clm71": 19, "lapa106": 33, "insightface106": 43, "bioid20": 4},
+    {"cofw29": 1, "muct68": 15, "clm71": 15, "lapa106": 46, "insightface106": 101, "bioid20": 7},
+    {"cofw29": 2, "muct68": 24, "clm71": 22, "bioid20": 5, "ibug51": 4},
+    {"wflw98": 0, "muct68": 0, "clm71": 0, "lapa106": 0, "insightface106": 1, "bioid20": 8},
+    {"wflw98": 16, "muct68": 7, "clm71": 7, "lapa106": 16, "insightface106": 0, "bioid20": 19},
+    {"aflw21": 12, "aflw_ears": 0},
+    {"aflw21": 16, "aflw_ears": 1},
 ]
 SAME_68_98 = (
     [(i, 2 * i) for i in range(17)]
@@ -95,6 +171,18 @@ SAME_68_98 = (
     # of the lips corners and middles; ibug68's other points lie closer to the middle
     + [(48, 76), (51, 79), (54, 82), (57, 85), (60, 88), (62, 90), (64, 92), (66, 94)]
 )
+
+#: wflw98's points in lapa106, by the index table that MMPose publishes.
+LAPA_OF_WFLW = [
+    *[*range(55), *range(58, 63), *range(66, 74), *range(75, 83), *range(84, 104), 104, 105],
+]
+#: ibug68's points in insightface106, by the table that passes between users of both.
+INSIGHTFACE_OF_IBUG = [
+    *[1, 10, 12, 14, 16, 3, 5, 7, 0, 23, 21, 19, 32, 30, 28, 26, 17],
+    *[43, 48, 49, 51, 50, 102, 103, 104, 105, 101, 72, 73, 74, 86, 78, 79, 80, 85, 84],
+    *[35, 41, 42, 39, 37, 36, 89, 95, 96, 93, 91, 90],
+    *[52, 64, 63, 71, 67, 68, 61, 58, 59, 53, 56, 55, 65, 66, 62, 70, 69, 57, 60, 54],
+]
 
 ALL = pytest.mark.parametrize("name", sorted(SIZES))
 
@@ -132,7 +220,7 @@ def test_skeleton_is_symmetric_and_short(name):
     assert {frozenset(scheme.flip[i] for i in edge) for edge in edges} == edges
     assert len(edges) == len(scheme.skeleton)
     lengths = [np.linalg.norm(points[a] - points[b]) for a, b in scheme.skeleton]
-    assert max(lengths, default=0) < 0.21
+    assert max(lengths, default=0) < 0.23
 
 
 @pytest.mark.parametrize("row", SAME, ids=lambda row: " ".join(f"{k}:{v}" for k, v in row.items()))
@@ -146,6 +234,35 @@ def test_points_shared_by_68_and_98():
     assert found == set(SAME_68_98)
 
 
+def test_points_of_98_in_106():
+    assert set(get_scheme("wflw98").shared_with(get_scheme("lapa106"))) == set(
+        enumerate(LAPA_OF_WFLW)
+    )
+
+
+def test_both_orders_of_106_are_the_same_places():
+    lapa, insightface = get_scheme("lapa106"), get_scheme("insightface106")
+    pairs = set(lapa.shared_with(insightface))
+    assert sorted(i for i, _ in pairs) == sorted(j for _, j in pairs) == list(range(106))
+    assert any(i != j for i, j in pairs)
+
+
+def test_points_of_68_in_insightfaces_106_are_nearest():
+    """But the ends of brows (mean of two points there) and the lips, which ibug68 spaces closer."""
+    ibug, insightface = builtin_plane()["ibug68"], builtin_plane()["insightface106"]
+    distance = np.linalg.norm(ibug[:, None] - insightface[None], axis=2)
+    assert distance[range(68), INSIGHTFACE_OF_IBUG].max() < 0.04
+    tied = set(get_scheme("ibug68").shared_with(get_scheme("insightface106")))
+    assert tied <= set(enumerate(INSIGHTFACE_OF_IBUG))
+    assert len(tied) > 40
+
+
+def test_schemes_that_are_part_of_another():
+    assert get_scheme("ibug51").meanings == get_scheme("ibug68").meanings[17:]
+    assert get_scheme("muct76").meanings[:68] == get_scheme("muct68").meanings
+    assert set(get_scheme("muct76").meanings[68:]) == set(get_scheme("clm71").meanings[63:])
+
+
 @pytest.mark.parametrize(
     ("alias", "name"),
     [
@@ -156,6 +273,13 @@ def test_points_shared_by_68_and_98():
         ("aflw", "aflw19"),
         ("scut", "scut86"),
         ("mtfl", "mtfl5"),
+        ("celeba5", "mtfl5"),
+        ("jd106", "lapa106"),
+        ("lapa", "lapa106"),
+        ("insightface", "insightface106"),
+        ("muct", "muct76"),
+        ("clmtrackr", "clm71"),
+        ("bioid", "bioid20"),
     ],
 )
 def test_aliases(alias, name):
@@ -170,6 +294,15 @@ def test_aliases(alias, name):
         ("cofw29", (8, 9)),
         ("scut86", (46, 50)),
         ("mtfl5", (0, 1)),
+        ("muct68", (27, 32)),
+        ("muct76", (27, 32)),
+        ("clm71", (23, 28)),
+        ("lapa106", (66, 79)),
+        ("insightface106", (35, 93)),
+        ("bioid20", (0, 1)),
+        ("ibug51", (19, 28)),
+        ("aflw_ears", (2, 3)),
+        ("dense314", (188, 230)),
         ("aflw21", None),
         ("aflw19", None),
     ],
@@ -201,9 +334,13 @@ def test_named_points_on_curves_are_places_on_them():
 
 @pytest.mark.parametrize("name", sorted(builtin_shapes()))
 def test_flipping_the_mean_shape_mirrors_it(name):
-    """People's labels are nearly symmetric: within 2.5 % of the face, on average under 1 %."""
+    """People's labels are nearly symmetric: within 2.5 % of the face, on average under 1 %.
+
+    MUCT's cameras stood to one side of the face, and clmtrackr's model rests on its photos.
+    """
     points = builtin_shapes()[name].points
     mirror = points[get_scheme(name).flip_index] * (-1, 1)
     off = np.linalg.norm(mirror - points, axis=1) / np.ptp(points, axis=0).max()
-    assert off.max() < 0.025
-    assert off.mean() < 0.01
+    worst, mean = {"muct68": (0.06, 0.025), "clm71": (0.11, 0.05)}.get(name, (0.025, 0.01))
+    assert off.max() < worst
+    assert off.mean() < mean

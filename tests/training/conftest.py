@@ -9,6 +9,7 @@ import pytest
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.data.pack import PackOptions, pack
 from tufa_cli.schemes import builtin_plane
+from tufa_cli.training.config import TrainConfig
 
 
 def draw_faces(folder, scheme, count, seed):
@@ -41,3 +42,23 @@ def drawn_pack(tmp_path_factory):
         for _ in pack(images, out, builtin_plane(), options, append=bool(seed), val_photos=val):
             pass
     return out
+
+
+TINY = {"width": 32, "channels": [16, 24, 32], "blocks": [1, 1, 1], "ffn": 32, "input_size": 64}
+
+
+@pytest.fixture
+def config(drawn_pack):
+    return TrainConfig(
+        packs=(str(drawn_pack),),
+        model_options=TINY,
+        steps=12,
+        batch_size=8,
+        warmup=2,
+        validate_every=6,
+        save_every=4,
+        amp="off",
+        device="cpu",
+        workers=0,
+        ema=0.9,
+    )

@@ -13,27 +13,7 @@ from tufa_cli.data.augment import NONE, AugmentConfig
 from tufa_cli.errors import TufaError
 from tufa_cli.model.weights import load_weights
 from tufa_cli.schemes import get_scheme
-from tufa_cli.training.config import TrainConfig
 from tufa_cli.training.loop import train
-
-TINY = {"width": 32, "channels": [16, 24, 32], "blocks": [1, 1, 1], "ffn": 32, "input_size": 64}
-
-
-@pytest.fixture
-def config(drawn_pack):
-    return TrainConfig(
-        packs=(str(drawn_pack),),
-        model_options=TINY,
-        steps=12,
-        batch_size=8,
-        warmup=2,
-        validate_every=6,
-        save_every=4,
-        amp="off",
-        device="cpu",
-        workers=0,
-        ema=0.9,
-    )
 
 
 def losses(config, out, **options):

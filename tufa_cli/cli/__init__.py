@@ -27,7 +27,7 @@ COMMANDS = {
     "meanshape": ("tufa_cli.cli.meanshape:meanshape", "The Procrustes mean shape of labels."),
     "models": ("tufa_cli.cli.models:models", "List, show and export weights files."),
     "pack": ("tufa_cli.cli.pack:pack", "Labelled photos into one HDF5 file for training."),
-    "schemes": ("tufa_cli.cli.schemes:schemes", "List, show, plot and check landmark schemes."),
+    "schemes": ("tufa_cli.cli.schemes:schemes", "List, show, plot, check and write schemes."),
     "train": ("tufa_cli.cli.train:train", "Train the regressor on packed faces."),
     "train-finder": ("tufa_cli.cli.train_finder:train_finder", "Train the face finder on photos."),
 }

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 EXIT_SOME_FAILED = 3
 
+#: Losses that --missing decides about.
+DECIDABLE = ("that points are missing", "where points lie")
+
 #: Problems printed one by one; the rest are counted.
 MOST_SHOWN = 10
 
@@ -89,6 +92,18 @@ class FormatName(click.ParamType):
     show_default=True,
     help="Points that the new format cannot hold.",
 )
+@click.option(
+    "--from-setting",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Setting of SOURCE's format alone; docs/formats.md lists them.",
+)
+@click.option(
+    "--to-setting",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Setting of OUTPUT's format alone.",
+)
 @click.option("--allow-lossy", is_flag=True, help="Write even when something is lost.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--dry-run", is_flag=True, help="Read and report, write nothing.")
@@ -137,11 +152,22 @@ def convert(ctx: click.Context, source: Path, explain: bool, as_json: bool, **gi
 
 
 def _need(ctx: click.Context, given: dict[str, Any]) -> None:
-    """Raise click's usage error for what is missing on the command line."""
+    """Check the command line; raises click's usage error for what is missing or wrong."""
     if given["target_format"] is None:
         raise click.UsageError("Missing option '--to' / '-t'.", ctx)
     if given["output"] is None and not given["dry_run"]:
         raise click.UsageError("Missing option '--output' / '-o' (or --dry-run).", ctx)
+    for name in ("from_setting", "to_setting"):
+        given[name] = _pairs(f"--{name.replace('_', '-')}", given[name])
+
+
+def _pairs(option: str, words: tuple[str, ...]) -> dict[str, str]:
+    """KEY=VALUE words as a mapping; raises click's usage error for any other."""
+    pairs = [word.partition("=") for word in words]
+    for key, equals, _ in pairs:
+        if not equals or not key.strip():
+            raise click.UsageError(f"{option} takes KEY=VALUE, not '{key}'.")
+    return {key.strip(): value for key, _, value in pairs}
 
 
 def _base(value: str | None) -> int | None:
@@ -163,14 +189,14 @@ def _explain(source: Path, as_json: bool) -> dict[str, Any]:
 def _read(
     source: Path, given: dict[str, Any], failures: list[InputError], report: dict[str, Any]
 ) -> list[AnnotatedImage]:
-    from tufa_cli.formats import choose_format, get_format, read
+    from tufa_cli.formats import check_writes, choose_format, get_format, read
 
     def skip(error: InputError) -> None:
         failures.append(error)
         if len(failures) <= MOST_SHOWN:
             click.echo(f"Skipped: {error.message}", err=True)
 
-    get_format(given["target_format"])  # a wrong name should not cost a long read
+    check_writes(get_format(given["target_format"]))  # a wrong name should not cost a long read
     chosen = given["source_format"]
     report["from"] = choose_format(source) if chosen == "auto" else chosen
     images = list(
@@ -182,6 +208,7 @@ def _read(
             index_base=_base(given["index_base"]),
             coco_visibility=given["coco_visibility"],
             negatives=given["negatives"],
+            settings=given["from_setting"],
             on_error=skip if given["on_error"] == "skip" else None,
             on_note=lambda text: click.echo(f"Note: {text}", err=True),
         )
@@ -208,8 +235,8 @@ def _check_losses(
         for item in lost:
             click.echo(f"{given['target_format']} cannot hold {item}", err=True)
         hint = "--allow-lossy writes the rest; coco holds everything"
-        if given["missing"] == "error" and any("missing" in item for item in lost):
-            hint = "--missing drop-face or sentinel says what becomes of missing points; " + hint
+        if given["missing"] == "error" and any(item.startswith(DECIDABLE) for item in lost):
+            hint = "--missing drop-face or sentinel says what becomes of such points; " + hint
         raise TufaError(f"{given['target_format']} cannot hold all of it; nothing written", hint)
 
 
@@ -228,6 +255,7 @@ def _write(images: list[AnnotatedImage], given: dict[str, Any], report: dict[str
         given["overwrite"],
         missing=given["missing"],
         index_base=_base(given["to_index_base"]),
+        settings=given["to_setting"],
     )
     report["written"] = {"files": len(done.files), "photos": done.images, "faces": done.faces}
     report["dropped"] = list(done.dropped)

@@ -139,7 +139,7 @@ def evaluate(
     found_by = _detector(detector, detector_weights, boxes) if box == "detector" else None
     plan = Plan(layout, loaded, box, Jitter(seed=seed), found_by, batch_size)
     predictor = Predictor(loaded, device, threads)
-    selected, failures = _labels(source, format_name, layout.name, images, include, exclude)
+    selected, failures = _labels(source, format_name, layout, images, include, exclude)
     photos = _of_scheme(selected, layout)
     measured = tracked(measure(photos, plan, predictor), len(photos), "Measuring")
     report = make_report(measured, plan, _subsets(photos, subset_files), baseline, seed)
@@ -169,7 +169,7 @@ def _detector(name: str | None, weights: Path | None, boxes: Path | None) -> Det
 def _labels(
     source: Path,
     format_name: str,
-    scheme: str | None,
+    scheme: Scheme | str | None,
     images: Path | None,
     include: Path | None,
     exclude: Path | None,

@@ -107,7 +107,7 @@ def _labelled_faces(
         photos += read(
             source,
             format=format_name,
-            scheme=layout.name,
+            scheme=layout,
             on_error=lambda error: failures.append(error.message),
             on_note=lambda note: click.echo(f"Note: {note}", err=True),
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tufa_cli.cli.schemes_new import new
 from tufa_cli.errors import TufaError
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 
 @click.group()
 def schemes() -> None:
-    """List, show, plot and check landmark schemes."""
+    """List, show, plot, check and write landmark schemes."""
+
+
+schemes.add_command(new)
 
 
 @schemes.command("list")
@@ -77,18 +81,29 @@ def show(scheme: str, plane: Path | None, as_json: bool) -> None:
 @schemes.command()
 @click.argument("names", metavar="[SCHEME]...", nargs=-1)
 @click.option("-o", "--output", type=_FILE, required=True, help="Picture (.png, .jpg).")
+@click.option(
+    "--on",
+    "ground",
+    type=click.Choice(["both", "plane", "mean-face"]),
+    default="both",
+    show_default=True,
+    help="Draw on the bare plane, on an outline of the mean face, or both side by side.",
+)
 @_PLANE
 @click.option("--overwrite", is_flag=True, help="Replace a picture that exists.")
-def plot(names: tuple[str, ...], output: Path, plane: Path | None, overwrite: bool) -> None:
+def plot(
+    names: tuple[str, ...], output: Path, ground: str, plane: Path | None, overwrite: bool
+) -> None:
     """Draw the numbered points of schemes on the plane; without SCHEME, all of the plane.
 
     \b
     Example:
-      tufa-cli schemes plot ibug68 wflw98 -o two.png
+      tufa-cli schemes plot my-scheme.yaml -o mine.png
+      tufa-cli schemes plot ibug68 wflw98 --on plane -o two.png
     """
     from tufa_cli.images.plots import plane_picture, write_picture
     from tufa_cli.schemes import builtin_plane, read_plane
-    from tufa_cli.schemes.anchors import anchors_for
+    from tufa_cli.schemes.anchors import anchors_for, face_outline
     from tufa_cli.writing import check_writable
 
     check_writable(output, overwrite)
@@ -96,7 +111,9 @@ def plot(names: tuple[str, ...], output: Path, plane: Path | None, overwrite: bo
     layouts = [_scheme_and_plane(name, plane)[0] for name in names or on_plane.anchors]
     anchors = {layout.name: anchors_for(layout, on_plane) for layout in layouts}
     edges = {layout.name: layout.skeleton for layout in layouts}
-    write_picture(output, plane_picture(anchors, edges), overwrite)
+    outline = [] if ground == "plane" else face_outline(on_plane)
+    picture = plane_picture(anchors, edges, outline=outline, alone=ground == "both")
+    write_picture(output, picture, overwrite)
     click.echo(f"{output}: {', '.join(anchors)}")
 
 
@@ -105,45 +122,54 @@ def plot(names: tuple[str, ...], output: Path, plane: Path | None, overwrite: bo
 @_PLANE
 @_JSON
 def check(names: tuple[str, ...], plane: Path | None, as_json: bool) -> None:
-    """Check scheme files: every mistake is listed, and points without a place on the plane.
+    """Check schemes: all mistakes in their files, and what is wrong with them on the plane.
 
-    Exit code 1 when a scheme has a mistake.
+    That is points for which the plane has no place and points that collapse into one. Exit code 1
+    when a scheme has such a problem. Warnings (points without a counterpart on the other side,
+    points that the network does not see ...) do not count.
 
     \b
     Example:
-      tufa-cli schemes check my-scheme.yaml
+      tufa-cli schemes check my-scheme.yaml another.yaml
     """
     import json
 
-    results = [_check_one(name, plane) for name in names]
+    from tufa_cli.schemes import builtin_plane, read_plane
+
+    on_plane = read_plane(plane) if plane else builtin_plane()
+    results = [_check_one(name, on_plane) for name in names]
+    bad = [result for result in results if not result["ok"]]
     if as_json:
         click.echo(json.dumps(results, indent=1))
-    for result in results:
-        if not as_json and result["ok"]:
-            click.echo(f"{result['scheme']}: fine, {result['points']} points")
-    bad = [result for result in results if not result["ok"]]
-    if bad and not as_json:
-        for result in bad:
-            click.echo(f"{result['scheme']}:", err=True)
-            for problem in result["problems"]:
-                click.echo(f"  - {problem}", err=True)
+    else:
+        for result in results:
+            _say_findings(result)
     if bad:
         count = "a scheme has mistakes" if len(bad) == 1 else f"{len(bad)} schemes have mistakes"
         raise TufaError(count, "the keys are described in docs/schemes.md")
 
 
-def _check_one(name: str, plane: Path | None) -> dict[str, Any]:
-    from tufa_cli.errors import ProblemsError
-    from tufa_cli.schemes.anchors import anchors_for
+def _check_one(name: str, plane: Plane) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from tufa_cli.schemes.check import Findings, check_file
 
     try:
-        scheme, on_plane = _scheme_and_plane(name, plane)
-        anchors_for(scheme, on_plane)
-    except ProblemsError as error:
-        return {"scheme": name, "ok": False, "problems": list(error.problems)}
+        found = check_file(name, plane)
     except TufaError as error:
-        return {"scheme": name, "ok": False, "problems": [error.message]}
-    return {"scheme": name, "ok": True, "points": len(scheme), "problems": []}
+        found = Findings(0, [error.message])
+    return {"scheme": name, "ok": not found.problems, **asdict(found)}
+
+
+def _say_findings(result: dict[str, Any]) -> None:
+    if result["ok"]:
+        click.echo(f"{result['scheme']}: fine, {result['points']} points")
+    else:
+        click.echo(f"{result['scheme']}:", err=True)
+    for problem in result["problems"]:
+        click.echo(f"  - {problem}", err=True)
+    for warning in result["warnings"]:
+        click.echo(f"Warning: {result['scheme']}: {warning}", err=True)
 
 
 def _scheme_and_plane(name: str, plane: Path | None) -> tuple[Scheme, Plane]:

@@ -27,7 +27,7 @@ from tufa_cli.schemes.plane import plane_from_json
 class Batch(NamedTuple):
     """images (B, 3, S, S) uint8 RGB; points_crop (B, K, 2), 0 where not known; known (B, K);
     valid (B, K) False for padding; index (B, K) of each point in its scheme; scheme (B,) index
-    into the dataset's ``schemes``; weight (B,); flipped (B,).
+    into the dataset's ``schemes``; weight (B,); rows (B,) of the dataset.
     """
 
     images: Tensor
@@ -38,6 +38,10 @@ class Batch(NamedTuple):
     scheme: Tensor
     weight: Tensor
     rows: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,7 @@ class MixedSampler(Sampler[list[Draw]]):
 
     So a resumed run draws what the uninterrupted one would have, and the number of workers does
     not matter. Within a group, faces come in a new random order each time all have been seen.
+    Rank ``rank`` of ``world`` gets every world-th face of a step, in ``pieces`` batches.
     """
 
     def __init__(
@@ -194,13 +199,23 @@ class MixedSampler(Sampler[list[Draw]]):
         last_step: int,
         seed: int,
         augment: AugmentConfig,
+        rank: int = 0,
+        world: int = 1,
+        pieces: int = 1,
     ) -> None:
+        if batch_size % (world * pieces):
+            raise TufaError(
+                f"batch_size {batch_size} cannot be shared evenly by {world} ranks in {pieces} "
+                "pieces each",
+                f"make it a multiple of {world * pieces}",
+            )
+        self.rank, self.world, self.pieces = rank, world, pieces
         self.groups, self.share, self.batch_size = groups, share, batch_size
         self.first_step, self.last_step = first_step, last_step
         self.seed, self.augment = seed, augment
 
     def __len__(self) -> int:
-        return self.last_step - self.first_step
+        return (self.last_step - self.first_step) * self.pieces
 
     def __iter__(self) -> Iterator[list[Draw]]:
         served = [0] * len(self.groups)
@@ -223,4 +238,6 @@ class MixedSampler(Sampler[list[Draw]]):
                 row = int(orders[group][1][position])
                 draws.append(Draw(row, (self.seed, step, place), keep))
             if step >= self.first_step:
-                yield draws
+                own = draws[self.rank :: self.world]
+                for piece in range(self.pieces):
+                    yield own[piece :: self.pieces]

@@ -6,21 +6,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from tufa_cli.detect.base import BoxPlane, Detections, RgbImage, no_detections
-from tufa_cli.detect.search import (
-    boxes_to_photo,
-    merge_windows,
-    score_of_count,
-    shrink_to_area,
-    suppress,
-)
+from tufa_cli.detect.base import BoxPlane, Detections, RgbImage
+from tufa_cli.detect.cascade import MIN_CONFIDENCE, MIN_SCORE, SMALLEST, detect_by_windows
 from tufa_cli.errors import TufaError
 
-_SEARCH_AREA = 640 * 480
-_SMALLEST = 24
-_MIN_WINDOWS = 3
-_HALF_SURE = 5.0
 _FILE = "haarcascade_frontalface_default.xml"
 
 
@@ -41,9 +32,8 @@ class HaarDetector:
     # Median over 1,661 faces of 300-W's training part (examples/fit_detector.py, OpenCV 4.14);
     # 68 % of the crops made with it are off by less than 0.038 of the plane and 8.0 % in scale.
     box_plane = BoxPlane(0.000, -0.164, 0.991, 0.991)
-    # As for lbp, where they were chosen.
-    min_score = 0.3
-    min_confidence = 0.45
+    min_score = MIN_SCORE
+    min_confidence = MIN_CONFIDENCE
 
     def __init__(self) -> None:
         if not haar_available():
@@ -55,16 +45,11 @@ class HaarDetector:
 
     def detect(self, image: RgbImage, photo: str | None = None) -> Detections:
         """Faces of 24 px or more at the search size."""
-        small, ratio = shrink_to_area(image, _SEARCH_AREA)
-        if min(small.shape[:2]) < _SMALLEST:
-            return no_detections()
-        # minNeighbors 0 gives the windows before merging: their number is the score.
-        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-        windows = self._cascade.detectMultiScale(
-            grey, scaleFactor=1.1, minNeighbors=0, minSize=(_SMALLEST, _SMALLEST)
+        return detect_by_windows(image, self._windows)
+
+    def _windows(self, grey: NDArray[np.uint8]) -> NDArray[np.int32]:
+        # minNeighbors 0 keeps the cascade from merging its windows.
+        found: NDArray[np.int32] = self._cascade.detectMultiScale(
+            grey, scaleFactor=1.1, minNeighbors=0, minSize=(SMALLEST, SMALLEST)
         )
-        boxes, counts = merge_windows(np.asarray(windows, dtype=np.float64).reshape(-1, 4))
-        boxes, counts = boxes[counts >= _MIN_WINDOWS], counts[counts >= _MIN_WINDOWS]
-        keep = suppress(boxes, counts, overlap=0.3)
-        scores = score_of_count(counts[keep], _HALF_SURE)
-        return Detections(boxes_to_photo(boxes[keep], ratio), scores)
+        return found

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal, cast
 
 from tufa_cli.annotation import AnnotatedImage
-from tufa_cli.errors import InputError, TufaError, UnknownNameError
+from tufa_cli.errors import InputError, OutputError, TufaError, UnknownNameError
 from tufa_cli.formats._base import (
     MISSING_POLICIES,
     Capabilities,
@@ -28,8 +28,8 @@ from tufa_cli.formats._base import (
     WriteReport,
 )
 from tufa_cli.formats._files import check_source
-from tufa_cli.formats._losses import losses_in, prepare, remarks_on
-from tufa_cli.schemes import get_scheme
+from tufa_cli.formats._losses import Preparation, losses_in, remarks_on
+from tufa_cli.schemes import Scheme, get_scheme
 
 __all__ = [
     "BUILT_IN",
@@ -41,6 +41,7 @@ __all__ = [
     "Sniff",
     "WriteOptions",
     "WriteReport",
+    "check_writes",
     "choose_format",
     "format_names",
     "get_format",
@@ -52,13 +53,38 @@ __all__ = [
 
 #: Name of a format -> its module in this package.
 BUILT_IN = {
+    "300vw": "vw300",
+    "300w-lp": "w300lp",
+    "aflw-sqlite": "aflw_sqlite",
+    "aflwinfo": "aflwinfo",
+    "celeba": "celeba",
     "coco": "coco",
+    "coco-results": "coco_results",
+    "coco-wholebody": "coco_wholebody",
+    "cofw": "cofw",
+    "cofw68": "cofw68",
+    "csv": "wide_csv",
+    "cvat": "cvat",
+    "datumaro": "datumaro",
+    "dlib": "dlib",
+    "halpe": "halpe",
+    "helen": "helen",
+    "hf-jsonl": "hf_jsonl",
+    "hrnet-csv": "hrnet_csv",
+    "jd": "jd",
+    "labelme": "labelme",
+    "lapa": "lapa",
+    "ljson": "ljson",
     "merl-rav": "merl_rav",
     "mtfl": "mtfl",
+    "muct": "muct",
+    "openface": "openface",
     "pts": "pts",
+    "py-feat": "py_feat",
     "retinaface": "retinaface",
     "scut": "scut",
     "wflw": "wflw",
+    "yolo-pose": "yolo_pose",
 }
 
 ENTRY_POINTS = "tufa_cli.formats"
@@ -140,12 +166,13 @@ def choose_format(path: Path | str) -> str:
 def read(
     path: Path | str,
     format: str = "auto",
-    scheme: str | None = None,
+    scheme: str | Scheme | None = None,
     root: Path | str | None = None,
     *,
     index_base: int | None = None,
     coco_visibility: Literal["auto", "strict"] = "auto",
     negatives: Literal["error", "keep"] = "error",
+    settings: Mapping[str, str] | None = None,
     on_error: Callable[[InputError], None] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Iterator[AnnotatedImage]:
@@ -154,11 +181,12 @@ def read(
     Each record's photo lies at ``Path(record.root) / record.path`` when it is there at all.
 
     format: a format's name, or "auto" to look (ambiguity is an error).
-    scheme: name, alias or file of the faces' scheme; left out, the format's own where it has one.
+    scheme: the faces' scheme, or its name, alias or file; left out, the format's own if it has one.
     root: the photos' folder where it is not the format's usual one.
     index_base: number of the first pixel on disk where it is not the format's own.
     coco_visibility: "auto" reads 1 as visible in files without any 2; "strict" never does.
     negatives: what plain .pts files do with pairs of negative numbers.
+    settings: what only the chosen format asks for, by name (its ``SETTINGS``).
     on_error: called with each item that cannot be read, which is left out; None raises it.
     on_note: called with remarks on what was left aside.
 
@@ -169,7 +197,7 @@ def read(
     check_source(path)
     if root is not None and not Path(root).is_dir():
         raise InputError(root, "no such folder of photos")
-    known = get_scheme(scheme) if scheme is not None else None
+    known = get_scheme(scheme) if isinstance(scheme, str) else scheme
     options = ReadOptions(
         scheme=known.name if known else None,
         points=len(known) if known else None,
@@ -177,16 +205,36 @@ def read(
         index_base=index_base,
         coco_visibility=coco_visibility,
         negatives=negatives,
+        settings=dict(settings or {}),
         on_error=on_error,
         on_note=on_note,
     )
     chosen = get_format(choose_format(path) if format == "auto" else format)
-    held = chosen.CAPABILITIES.points
-    if known is not None and held not in (None, len(known)):
+    _check_settings(chosen, "SETTINGS", options.settings)
+    caps = chosen.CAPABILITIES
+    if known is not None and not caps.takes(len(known)):
         raise InputError(
-            path, f"{chosen.NAME} holds {held} points, the scheme {known.name} has {len(known)}"
+            path,
+            f"{chosen.NAME} holds {caps.counts_text} points, "
+            f"the scheme {known.name} has {len(known)}",
         )
     return chosen.read(path, options)
+
+
+def _check_settings(chosen: Format, kind: str, given: Mapping[str, str]) -> None:
+    """Raise UnknownNameError for a setting that a format does not have."""
+    known: Mapping[str, str] = getattr(chosen, kind, {})
+    for name in given:
+        if name not in known:
+            hint = None if known else f"{chosen.NAME} has none"
+            raise UnknownNameError(f"setting of {chosen.NAME}", name, known, hint)
+
+
+def check_writes(chosen: Format) -> None:
+    """Raise OutputError for a format that is read but not written."""
+    reason = chosen.CAPABILITIES.read_only
+    if reason is not None:
+        raise OutputError(f"{chosen.NAME} is read only: {reason}", "write coco, which holds it all")
 
 
 def losses(
@@ -197,7 +245,7 @@ def losses(
     Missing points are among them unless ``missing`` says what ``write`` is to do about those.
     Several faces in a photo are no loss to formats of one file per face: each gets its file.
     """
-    return losses_in(list(images), get_format(format), missing)
+    return losses_in(images, get_format(format), missing)
 
 
 def write(
@@ -208,25 +256,41 @@ def write(
     *,
     missing: MissingPolicy = "error",
     index_base: int | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> WriteReport:
     """Write records to a file, or to a folder for formats of one file per face.
 
     missing: what to do with points a format cannot hold: "error", "drop-face" (leave the face
         out) or "sentinel" (the number the format's own users take for "none").
+    settings: what only the chosen format asks for, by name (its ``WRITE_SETTINGS``).
 
     What else the format cannot hold is listed in the report; ask ``losses`` before. The records
-    are not changed. Raises OutputError.
+    are not changed, and with formats that stream they are gone through one by one, so ``images``
+    may be a generator of any length. Raises OutputError.
     """
     chosen = get_format(format)
-    options = WriteOptions(overwrite=overwrite, index_base=index_base)
-    records = list(images)
-    ready, dropped = prepare(records, chosen, missing, options)
-    files = chosen.write(ready, Path(path), options)
+    check_writes(chosen)
+    remarks: list[str] = []
+    options = WriteOptions(
+        overwrite=overwrite,
+        index_base=index_base,
+        settings=dict(settings or {}),
+        on_note=remarks.append,
+    )
+    _check_settings(chosen, "WRITE_SETTINGS", options.settings)
+    plan = Preparation(chosen, missing, options)
+    ready = plan.stream(images)
+    if chosen.CAPABILITIES.streams:
+        files = chosen.write(ready, Path(path), options)
+    else:
+        records = list(ready)
+        files = chosen.write(records, Path(path), options)
+        remarks += remarks_on(records, chosen)
     return WriteReport(
         files=tuple(files),
-        images=len(ready),
-        faces=sum(len(image.faces) for image in ready),
-        dropped=tuple(dropped),
-        lost=tuple(losses_in(records, chosen, missing)),
-        remarks=tuple(remarks_on(ready, chosen)),
+        images=plan.images,
+        faces=plan.faces,
+        dropped=tuple(plan.dropped()),
+        lost=tuple(plan.losses.lines()),
+        remarks=tuple(remarks),
     )

@@ -1,71 +1,67 @@
-"""The document that the ``coco`` format writes."""
+"""The documents that ``coco``, ``coco-wholebody`` and ``halpe`` write."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tufa_cli.annotation import UNLABELLED, AnnotatedImage, Face
-from tufa_cli.errors import OutputError, TufaError
-from tufa_cli.formats._base import states
-from tufa_cli.schemes import get_scheme
+from tufa_cli.formats._base import BOX_FROM_POINTS, states
+from tufa_cli.formats._json import dump_json
+from tufa_cli.formats._names import point_names, skeleton_of
 
 #: Says in ``info`` that 1 means occluded even where no point of the file is visible.
 STRICT = "strict"
 
-#: pycocotools wants a box for every annotation; this marks one that nobody labelled.
-BOX_FROM_POINTS = "points"
-
 #: Extras that other programs look for beside the keypoints, not in ``attributes``.
-_TOP_LEVEL = ("area", "center", "iscrowd", "scale", "segmentation")
+_TOP_LEVEL = frozenset(["area", "center", "iscrowd", "scale", "segmentation"])
 
 
-def document(images: Sequence[AnnotatedImage], target: Path, first_pixel: int) -> str:
+class Dialect(NamedTuple):
+    """How a kind of COCO document writes faces.
+
+    category_of: a face to what tells its category from others. category: that to the rest of the
+    category's row. face: a face and the number of the first pixel to the rest of its row.
+    """
+
+    category_of: Callable[[Face], Hashable]
+    category: Callable[[Any], dict[str, Any]]
+    face: Callable[[Face, int], dict[str, Any]]
+
+
+def document(
+    images: Sequence[AnnotatedImage], target: Path, first_pixel: int, dialect: Dialect
+) -> str:
     """The JSON text, one image or annotation a line; raises OutputError for odd attributes."""
-    categories: dict[tuple[str | None, int], int] = {}
+    categories: dict[Hashable, int] = {}
     image_rows: list[Any] = []
     face_rows: list[Any] = []
     for image_id, image in enumerate(images, start=1):
         image_rows.append(_image_row(image, image_id))
         for face in image.faces:
-            key = (face.scheme, len(face.points_px))
-            category = categories.setdefault(key, len(categories) + 1)
+            category = categories.setdefault(dialect.category_of(face), len(categories) + 1)
             face_rows.append(
                 {"id": len(face_rows) + 1, "image_id": image_id, "category_id": category}
-                | _face_row(face, first_pixel)
+                | dialect.face(face, first_pixel)
             )
     info = {"description": "face landmarks", "keypoint_visibility": STRICT}
-    category_rows = [_category_row(*key, number) for key, number in categories.items()]
+    category_rows = [{"id": n} | dialect.category(key) for key, n in categories.items()]
     parts = [
-        f'"info": {_dump(info, target)}',
+        f'"info": {dump_json(info, target)}',
         '"licenses": []',
-        f'"images": {_rows(image_rows, target)}',
-        f'"annotations": {_rows(face_rows, target)}',
-        f'"categories": {_rows(category_rows, target)}',
+        f'"images": {rows(image_rows, target)}',
+        f'"annotations": {rows(face_rows, target)}',
+        f'"categories": {rows(category_rows, target)}',
     ]
     return "{\n" + ",\n".join(parts) + "\n}"
 
 
-def _rows(rows: Sequence[Any], target: Path) -> str:
-    return "[" + ",".join("\n" + _dump(row, target) for row in rows) + "\n]"
-
-
-def _dump(value: Any, target: Path) -> str:
-    try:
-        return json.dumps(value, allow_nan=False, default=_plain, ensure_ascii=False)
-    except (TypeError, ValueError) as error:
-        raise OutputError(f"{target}: an attribute cannot be written as JSON: {error}") from None
-
-
-def _plain(value: Any) -> Any:
-    """numpy's numbers and arrays as JSON has them."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not JSON")
+def rows(values: Sequence[Any], target: Path) -> str:
+    """A JSON list with one value a line; raises OutputError."""
+    return "[" + ",".join("\n" + dump_json(value, target) for value in values) + "\n]"
 
 
 def _image_row(image: AnnotatedImage, image_id: int) -> dict[str, Any]:
@@ -79,55 +75,72 @@ def _image_row(image: AnnotatedImage, image_id: int) -> dict[str, Any]:
     return row
 
 
-def _face_row(face: Face, first_pixel: int) -> dict[str, Any]:
-    shown = states(face)
-    keypoints: list[float | int] = []
-    for (x, y), state in zip(face.points_px.tolist(), shown, strict=True):
+def triplets(face: Face, first_pixel: int, flags: Mapping[int, int] | None = None) -> list[Any]:
+    """x, y, v of each point in one list; 0, 0, 0 for one that is not labelled.
+
+    flags: what is written for each state, where it is not the state itself.
+    """
+    values: list[float | int] = []
+    for (x, y), state in zip(face.points_px.tolist(), states(face), strict=True):
         known = state != UNLABELLED
-        keypoints += [x + first_pixel, y + first_pixel, state] if known else [0, 0, 0]
+        flag = state if flags is None else flags[state]
+        values += [x + first_pixel, y + first_pixel, flag] if known else [0, 0, 0]
+    return values
+
+
+def written_box(face: Face, first_pixel: int) -> list[float]:
+    """x, y, w, h of the face's box, else of its points, else zeros."""
     box = face.box if face.box is not None else face.tight_box()
-    x, y, w, h = (0.0, 0.0, 0.0, 0.0) if box is None else box.tolist()
-    row: dict[str, Any] = {
-        "bbox": [x + first_pixel, y + first_pixel, w, h],
-        "area": w * h,
-        "iscrowd": 0,
-        "segmentation": [],
-        "num_keypoints": sum(state != UNLABELLED for state in shown),
-        "keypoints": keypoints,
-    }
-    if face.box is None:
-        row["bbox_source"] = BOX_FROM_POINTS
+    if box is None:
+        return [0.0, 0.0, 0.0, 0.0]
+    return [float(v) for v in box + np.array([first_pixel, first_pixel, 0, 0])]
+
+
+def ours(face: Face, top_level: frozenset[str] = _TOP_LEVEL) -> dict[str, Any]:
+    """What a row carries beside its keypoints: scores, source, attributes.
+
+    top_level: attributes that stand in the row itself, where other programs look for them.
+    """
+    row: dict[str, Any] = {}
     if face.score is not None:
         row["score"] = face.score
     if face.confidence is not None:
         row["keypoint_scores"] = face.confidence.tolist()
     if face.source == "auto":
         row["source"] = "auto"
-    row |= {key: value for key, value in face.attributes.items() if key in _TOP_LEVEL}
-    nested = {key: value for key, value in face.attributes.items() if key not in _TOP_LEVEL}
+    row |= {key: value for key, value in face.attributes.items() if key in top_level}
+    nested = {key: value for key, value in face.attributes.items() if key not in top_level}
     if nested:
         row["attributes"] = nested
     return row
 
 
-def _category_row(scheme: str | None, count: int, number: int) -> dict[str, Any]:
-    names = [str(index) for index in range(count)]
-    skeleton: list[list[int]] = []
-    if scheme is not None:
-        try:
-            known = get_scheme(scheme)
-            if len(known) == count:
-                names = list(known.names)
-                skeleton = [[a + 1, b + 1] for a, b in known.skeleton]  # COCO counts joints from 1
-        except (TufaError, OSError):
-            pass  # a scheme that is not known here still has its name and number of points
+def _face_row(face: Face, first_pixel: int) -> dict[str, Any]:
+    box = written_box(face, first_pixel)
     row: dict[str, Any] = {
-        "id": number,
+        "bbox": box,
+        "area": box[2] * box[3],
+        "iscrowd": 0,
+        "segmentation": [],
+        "num_keypoints": sum(state != UNLABELLED for state in states(face)),
+        "keypoints": triplets(face, first_pixel),
+    }
+    if face.box is None:
+        row["bbox_source"] = BOX_FROM_POINTS
+    return row | ours(face)
+
+
+def _category_row(key: tuple[str | None, int]) -> dict[str, Any]:
+    scheme, count = key
+    row: dict[str, Any] = {
         "name": scheme if scheme is not None else "face",
         "supercategory": "face",
-        "keypoints": names,
-        "skeleton": skeleton,
+        "keypoints": point_names(scheme, count),
+        "skeleton": [[a + 1, b + 1] for a, b in skeleton_of(scheme, count)],  # COCO counts from 1
     }
     if scheme is not None:
         row["scheme"] = scheme
     return row
+
+
+KEYPOINTS = Dialect(lambda face: (face.scheme, len(face.points_px)), _category_row, _face_row)

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import math
 import os
+import posixpath
 import re
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
+from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Sniff
-from tufa_cli.writing import write_bytes
+from tufa_cli.writing import replacing_text, write_bytes
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp")
 
 #: A coordinate further out than this is garbage: no photo is ten million pixels wide.
 FAR_PX = 1e7
 
+_DRIVE = re.compile(r"[A-Za-z]:")
 _FACE_SUFFIX = re.compile(r"(.+)_\d+$")
 
 
@@ -114,6 +121,20 @@ def number(token: str) -> float:
     return value
 
 
+def numbers(tokens: Sequence[str]) -> list[float]:
+    """``number`` of each token, quickly where all of them are good."""
+    joined = "".join(tokens)
+    if joined.isascii() and "_" not in joined:
+        try:
+            values = list(map(float, tokens))
+        except ValueError:
+            pass  # which one, and why, is found below
+        else:
+            if all(-FAR_PX <= value <= FAR_PX for value in values):
+                return values
+    return [number(token) for token in tokens]
+
+
 def is_number(token: str) -> bool:
     """Whether a field is meant as a number (NaN and inf are, though they are refused later)."""
     try:
@@ -129,8 +150,20 @@ def decimals(value: float) -> str:
     return "0.000000" if text == "-0.000000" else text
 
 
-def write_lines(path: Path, lines: Sequence[str], overwrite: bool) -> None:
-    """Write UTF-8 text, LF, newline at the end; raises OutputError."""
+def shortest(value: float) -> str:
+    """All digits of a number, none too many: "12.5", "3"."""
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+
+
+def write_lines(path: Path, lines: Iterable[str], overwrite: bool) -> None:
+    """Write UTF-8 text, LF, newline at the end; raises OutputError.
+
+    Lines that are not there yet are made while they are written.
+    """
+    if not isinstance(lines, Sequence):
+        with replacing_text(path, overwrite) as stream:
+            stream.writelines(f"{line}\n" for line in lines)
+        return
     try:
         data = "".join(f"{line}\n" for line in lines).encode("utf-8")
     except UnicodeEncodeError:
@@ -138,17 +171,22 @@ def write_lines(path: Path, lines: Sequence[str], overwrite: bool) -> None:
     write_bytes(path, data, overwrite)
 
 
-def check_name(path: str, where: Path, beside: Sequence[str] = ()) -> str:
+def check_name(path: str, where: Path, beside: Sequence[str] = (), marks: str = "") -> str:
     """A photo's name that a line of text can hold; raises OutputError.
 
     beside: words of the name that stand next to numbers, so they may not look like one.
+    marks: letters that mean something else there.
     """
     one_line = len(path.splitlines()) == 1 and path == path.strip()
-    if not one_line or any(map(is_number, beside)):
+    if not one_line or any(map(is_number, beside)) or any(mark in path for mark in marks):
         raise OutputError(
             f"{where}: the photo name {path!r} does not fit in a line of this format",
             "rename the photo, or write coco",
         )
+    try:
+        photo_name(path)  # what a reader would refuse is not written
+    except ValueError as error:
+        raise OutputError(f"{where}: {error}", "give photo paths relative to one folder") from None
     return path
 
 
@@ -162,6 +200,76 @@ def inside(target: Path, relative: str) -> Path:
             "give photo paths relative to one folder",
         )
     return target.joinpath(*parts)
+
+
+def photo_path(name: object, what: str = "the photo's name") -> str:
+    """A photo's path as a file gives it, with ``/``; raises ValueError when it cannot be one.
+
+    Neither empty nor leading out of the photos' folder by ``..``: files come from other people, and
+    a name in them may not reach what lies elsewhere.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"{what} is missing")
+    if "\0" in name:
+        raise ValueError(f"{what} holds a zero byte")
+    name = name.replace("\\", "/")
+    if ".." in name.split("/"):
+        raise ValueError(f"{what} {name[:80]!r} leads out of its folder")
+    return name
+
+
+def photo_name(text: str) -> str:
+    """``photo_path`` of a name in a list, which may not be absolute either; raises ValueError."""
+    name = photo_path(text.strip()).removeprefix("./")
+    if name.startswith("/") or _DRIVE.match(name):
+        raise ValueError(f"the photo's name {name[:80]!r} leads out of its folder")
+    return name
+
+
+def climb(root: Path, name: str, what: str = "the photo's name") -> tuple[Path, str]:
+    """Root and path of a photo that may lie above ``root``: ``../images/a.jpg`` of a label file.
+
+    The path has no ``..`` left; what there was in front has moved into the root. Raises ValueError
+    for no name at all.
+    """
+    if not isinstance(name, str) or not name.strip() or "\0" in name:
+        photo_path(name, what)
+    parts = posixpath.normpath(name.replace("\\", "/")).split("/")
+    up = next((i for i, part in enumerate(parts) if part != ".."), len(parts))
+    return root.joinpath(*parts[:up]), photo_path("/".join(parts[up:]), what)
+
+
+def photo_size(image: AnnotatedImage) -> tuple[int, int] | None:
+    """Width and height as the record has them, else from the photo, else None."""
+    if image.width is not None and image.height is not None:
+        return image.width, image.height
+    if image.root is None:
+        return None
+    # Pillow takes a moment to load, and only some formats ask for sizes.
+    from tufa_cli.images.reading import read_size
+
+    try:
+        return read_size(Path(image.root, image.path))
+    except (InputError, ValueError):
+        return None
+
+
+@contextmanager
+def headed(path: Path, overwrite: bool) -> Iterator[tuple[TextIO, list[str]]]:
+    """A stream for a text's body, and a list for what goes before it, told at the end.
+
+    For files that begin with a summary of what follows: the body waits in a file beside. Raises
+    OutputError.
+    """
+    head: list[str] = []
+    with (
+        replacing_text(path, overwrite) as stream,
+        tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=path.parent) as body,
+    ):
+        yield body, head
+        body.seek(0)
+        stream.writelines(head)
+        shutil.copyfileobj(body, stream, 1 << 20)
 
 
 class PhotoFinder:

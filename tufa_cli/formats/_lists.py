@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import numpy as np
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import ReadOptions, Sniff
-from tufa_cli.formats._files import first_root, list_files, read_lines
+from tufa_cli.formats._files import first_root, list_files, photo_name
+from tufa_cli.formats._text import lines_at, text_lines
 
 SUFFIXES = (".txt",)
 
@@ -20,27 +23,146 @@ def read_rows(
     options: ReadOptions,
     sniff_file: Callable[[Path], Sniff],
     parse: Callable[[str], tuple[str, Face]],
+    name_of: Callable[[str], str],
     roots: Callable[[Path], Sequence[Path]],
 ) -> Iterator[AnnotatedImage]:
     """Records of a list, or of every list in a folder, in the order of their first rows.
 
     parse: a line to the photo's name and the face; raises ValueError with the reason.
+    name_of: a line to the photo's name only, at less cost; raises ValueError.
     roots: the folders that a list's photos may lie in, likeliest first.
     """
     for file in list_files(source, SUFFIXES, sniff_file):
-        faces: dict[str, list[Face]] = {}
-        for line, text in enumerate(read_lines(file), start=1):
-            if not text.strip():
-                continue
+        yield from list_records(file, options, parse, name_of, roots(file))
+
+
+def list_records(
+    file: Path,
+    options: ReadOptions,
+    parse: Callable[[str], tuple[str, Face]],
+    name_of: Callable[[str], str],
+    roots: Sequence[Path],
+    header: int = 0,
+) -> Iterator[AnnotatedImage]:
+    """Records of one list; see ``read_rows``. header: lines (not blank ones) before the first row.
+
+    Memory does not grow with the faces but for some 32 bytes each.
+    """
+    root = options.root
+    for rows in PhotoRows(file, name_of, header):
+        name, faces = "", []
+        for line, text in rows:
             try:
                 name, face = parse(text)
+                name = photo_name(name)
             except ValueError as error:
                 options.failed(InputError(file, str(error), line))
                 continue
-            faces.setdefault(name.replace("\\", "/"), []).append(face)
-        root = options.root or first_root(roots(file), next(iter(faces), ""))
-        for name, members in faces.items():
-            yield AnnotatedImage(name, tuple(members), root=str(root))
+            faces.append(face)
+        if faces:
+            root = root or first_root(roots, name)
+            yield AnnotatedImage(name, tuple(faces), root=str(root))
+
+
+class PhotoRows:
+    """(line, text) of the rows of each photo together, in the order of the photos' first rows.
+
+    The list is read twice: at first only to learn which names occur again, and where, which takes
+    32 bytes a row. A row whose name cannot be had stands alone. header: lines (not blank ones)
+    before the first row.
+    """
+
+    def __init__(self, file: Path, name_of: Callable[[str], str], header: int = 0) -> None:
+        self.file, self.name_of, self.header = file, name_of, header
+        keys, places = array("q"), array("q")
+        for row, (line, offset, text) in enumerate(text_lines(file), start=-header):
+            if row < 0:
+                continue
+            try:
+                key = hash(photo_name(name_of(text)))
+            except ValueError:
+                key = hash((line, "a row of its own"))
+            keys.append(key)
+            places.extend((line, offset))
+        self.places = np.array(places, dtype=np.int64).reshape(-1, 2)
+        found = np.array(keys, dtype=np.int64)
+        self.order = np.argsort(found, kind="stable")
+        ordered = found[self.order]
+        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(found) else found
+        sizes = np.diff(np.r_[starts, len(found)])
+        # The rows of group g are order[starts[g] : starts[g] + sizes[g]].
+        self.group_of = np.empty(len(found), dtype=np.int64)
+        self.group_of[self.order] = np.repeat(np.arange(len(starts)), sizes)
+        self.starts, self.sizes, self.keys = starts, sizes, ordered
+        self.repeated = sizes[self.group_of] > 1
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[list[tuple[int, str]]]:
+        for row, (line, _, text) in enumerate(text_lines(self.file), start=-self.header):
+            if row < 0:
+                continue
+            if row >= len(self) or not self.repeated[row]:
+                yield [(line, text)]
+            else:
+                yield from self.group(row)
+
+    def find(self, name: str) -> list[tuple[int, str]]:
+        """The rows of a photo, wherever they stand; none when it is not in the list."""
+        key = hash(name)
+        start, end = np.searchsorted(self.keys, [key, key + 1])  # a key is below 2 ** 61
+        places = [(int(line), int(offset)) for line, offset in self.places[self.order[start:end]]]
+        return [
+            (line, text)
+            for line, text in lines_at(self.file, places)
+            if photo_name(self.name_of(text)) == name
+        ]
+
+    def group(self, row: int) -> Iterator[list[tuple[int, str]]]:
+        """The rows of a photo when ``row`` is the first of them, else nothing."""
+        start = self.starts[self.group_of[row]]
+        members = self.order[start : start + self.sizes[self.group_of[row]]]
+        if members[0] != row:
+            return
+        places = [(int(line), int(offset)) for line, offset in self.places[members]]
+        by_name: dict[str, list[tuple[int, str]]] = {}
+        for line, text in lines_at(self.file, places):  # two names may share a key, if never so far
+            by_name.setdefault(photo_name(self.name_of(text)), []).append((line, text))
+        yield from by_name.values()
+
+
+class Companion:
+    """A list that says more of the photos of another: a row is found at once where both lists are
+    in the same order, and by an index where they are not. header as for ``PhotoRows``.
+    """
+
+    def __init__(self, file: Path, name_of: Callable[[str], str], header: int = 0) -> None:
+        self.file, self.name_of, self.header = file, name_of, header
+        self._next = islice(text_lines(file), header, None)
+        self._index: PhotoRows | None = None
+
+    def find(self, name: str) -> tuple[int, str] | None:
+        """(line, text) of a photo's row, or None; raises InputError for a row without a name."""
+        if self._index is None:
+            line, _, text = next(self._next, (0, 0, ""))
+            if line and self._checked(line, text) == name:
+                return line, text
+            for line, _, text in islice(text_lines(self.file), self.header, None):
+                self._checked(line, text)
+            self._index = PhotoRows(self.file, self.name_of, self.header)
+        rows = self._index.find(name)
+        if len(rows) > 1:
+            problem = f"'{name}' again: it stands in line {rows[0][0]} already"
+            raise InputError(self.file, problem, rows[1][0])
+        return rows[0] if rows else None
+
+    def _checked(self, line: int, text: str) -> str:
+        try:
+            return photo_name(self.name_of(text))
+        except ValueError as error:
+            raise InputError(self.file, str(error), line) from None
 
 
 def whole(token: str, what: str) -> int:

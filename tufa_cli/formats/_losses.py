@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,37 +16,77 @@ from tufa_cli.formats._base import Capabilities, Format, MissingPolicy, WriteOpt
 
 Check = Callable[[Face], bool]
 
+#: What is lost of points that a format has no way to write where they are.
+WHERE = "where points lie"
+_MISPLACED = ("unholdable", "outside")
+
 
 def losses_in(
-    images: Sequence[AnnotatedImage], chosen: Format, missing: MissingPolicy
+    images: Iterable[AnnotatedImage], chosen: Format, missing: MissingPolicy
 ) -> list[str]:
     """What ``chosen`` cannot hold of these records, each kind once, with counts and an example.
 
     Missing points count only under "error": otherwise the caller has said what becomes of them.
     """
-    caps = chosen.CAPABILITIES
-    lost = []
-    checks = _face_checks(caps)
-    if missing == "error" and not caps.missing:
-        checks.append(("that points are missing", lambda face: not face.labelled.all()))
-    for what, check in checks:
-        hit = [image.path for image, face in _faces(images) if check(face)]
-        if hit:
-            lost.append(f"{what}: {_count(len(hit), 'face')}, first in {hit[0]}")
-    for what, image_check in _image_checks(caps):
-        hit = [image.path for image in images if image_check(image)]
-        if hit:
-            lost.append(f"{what}: {_count(len(hit), 'photo')}, first {hit[0]}")
-    names = sorted({name for _, face in _faces(images) for name in _unheld(face, chosen)})
-    if names:
-        lost.append(f"attributes of faces: {first(names, 8)}")
-    return lost
-
-
-def _faces(images: Sequence[AnnotatedImage]) -> Iterator[tuple[AnnotatedImage, Face]]:
+    losses = Losses(chosen, missing)
     for image in images:
+        losses.add(image)
+    return losses.lines()
+
+
+class Losses:
+    """What a format cannot hold of records that go by one after the other."""
+
+    def __init__(self, chosen: Format, missing: MissingPolicy) -> None:
+        caps = chosen.CAPABILITIES
+        self._chosen = chosen
+        self._face_checks = _face_checks(caps)
+        if missing == "error" and not caps.missing:
+            self._face_checks.append(
+                ("that points are missing", lambda face: not face.labelled.all())
+            )
+        self._places = missing == "error" and any(map(partial(hasattr, chosen), _MISPLACED))
+        self._image_checks = _image_checks(chosen)
+        self._own: Callable[[AnnotatedImage], Iterable[str]] = getattr(chosen, "lost", lambda i: ())
+        self._more: dict[str, None] = {}
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, str] = {}
+        self._names: set[str] = set()
+
+    def add(self, image: AnnotatedImage) -> None:
+        """Look at one more record."""
+        for what, image_check in self._image_checks:
+            if image_check(image):
+                self._hit(what, image)
+        for what in self._own(image):
+            self._more.setdefault(what)
+            self._hit(what, image)
         for face in image.faces:
-            yield image, face
+            for what, check in self._face_checks:
+                if check(face):
+                    self._hit(what, image)
+            if self._places and _misplaced(image, face, self._chosen, WriteOptions()).any():
+                self._hit(WHERE, image)
+            self._names.update(_unheld(face, self._chosen))
+
+    def _hit(self, what: str, image: AnnotatedImage) -> None:
+        self._counts[what] += 1
+        self._first.setdefault(what, image.path)
+
+    def lines(self) -> list[str]:
+        """Each kind in words, with its count and the first record that has it."""
+        lost = []
+        for what in [*(what for what, _ in self._face_checks), WHERE]:
+            if self._counts[what]:
+                count = _count(self._counts[what], "face")
+                lost.append(f"{what}: {count}, first in {self._first[what]}")
+        for what in [*(what for what, _ in self._image_checks), *self._more]:
+            if self._counts[what]:
+                count = _count(self._counts[what], "photo")
+                lost.append(f"{what}: {count}, first {self._first[what]}")
+        if self._names:
+            lost.append(f"attributes of faces: {first(sorted(self._names), 8)}")
+        return lost
 
 
 def _count(number: int, noun: str) -> str:
@@ -63,21 +105,48 @@ def _face_checks(caps: Capabilities) -> list[tuple[str, Check]]:
         checks.append(("the box's fraction", lambda f: f.box is not None and _fraction(f.box)))
     if not caps.confidence:
         checks.append(("the confidence", lambda face: face.confidence is not None))
+    elif caps.confidence == "labelled":
+        checks.append(("the confidence of missing points", _unplaced_confidence))
+    if not (caps.confidence if caps.score is None else caps.score):
         checks.append(("the score", lambda face: face.score is not None))
     if not caps.source:
         checks.append(("that a model made the points", lambda face: face.source == "auto"))
     return checks
 
 
-def _image_checks(caps: Capabilities) -> list[tuple[str, Callable[[AnnotatedImage], bool]]]:
+def _unplaced_confidence(face: Face) -> bool:
+    """Whether a point without a place has a confidence to lose; 0 is what it is read as."""
+    if face.confidence is None:
+        return False
+    return not face.labelled.any() or bool(np.any(face.confidence[~face.labelled] != 0))
+
+
+def _image_checks(chosen: Format) -> list[tuple[str, Callable[[AnnotatedImage], bool]]]:
+    caps = chosen.CAPABILITIES
     checks: list[tuple[str, Callable[[AnnotatedImage], bool]]] = []
     if not caps.empty_images:
         checks.append(("the entry without a face", lambda image: not image.faces))
-    if not caps.split:
-        checks.append(("the split", lambda image: image.split is not None))
-    if not caps.image_attributes:
-        checks.append(("the photo's attributes", lambda image: bool(image.attributes)))
+    if caps.split is not True:
+        checks.append(
+            ("the split", lambda i: i.split is not None and not caps.holds_split(i.split))
+        )
+    if caps.one_face:
+        checks.append(("all but the first face", lambda image: len(image.faces) > 1))
+    renames = getattr(chosen, "renames", None)
+    if renames is not None:
+        checks.append(("the photo's name or folder", renames()))
+    checks.append(("the photo's attributes", lambda image: _unheld_of_photo(image, chosen)))
     return checks
+
+
+def _unheld_of_photo(image: AnnotatedImage, chosen: Format) -> bool:
+    held = chosen.CAPABILITIES.image_attributes
+    holds = getattr(chosen, "holds_image_attribute", None)
+    for name, value in image.attributes.items():
+        known = name in held if isinstance(held, tuple) else held
+        if not known or (holds is not None and not holds(name, value)):
+            return True
+    return False
 
 
 def _unheld(face: Face, chosen: Format) -> Iterator[str]:
@@ -95,52 +164,76 @@ def _fraction(values: NDArray[np.float64]) -> bool:
     return bool(np.any(known != np.round(known)))
 
 
-def prepare(
-    images: Sequence[AnnotatedImage], chosen: Format, missing: MissingPolicy, options: WriteOptions
-) -> tuple[list[AnnotatedImage], list[str]]:
-    """Records that ``chosen`` can write, and in words what was left out or replaced for that.
+class Preparation:
+    """Makes records ready for a format to write while they go by, and keeps count.
 
-    Raises OutputError for another number of points than the format's, and under "error" for
-    points it cannot hold.
+    losses: what the format cannot hold of them. images, faces: how many were handed on.
     """
-    caps = chosen.CAPABILITIES
-    ready = []
-    faces_hit = points_hit = 0
-    for image in images:
-        faces = []
-        for face in image.faces:
-            if caps.points is not None and len(face.points_px) != caps.points:
-                raise OutputError(
-                    f"{image.path}: a face of {len(face.points_px)} points; "
-                    f"{chosen.NAME} holds {caps.points}",
-                    "write coco or pts, which hold any number of points",
-                )
-            bad = _unholdable(face, chosen, options)
-            if bad.any():
-                if missing == "error":
-                    raise _refusal(image, face, bad, chosen)
-                faces_hit += 1
-                points_hit += int(bad.sum())
-                if missing == "drop-face":
-                    continue
-                face = _without(face, bad)
-            faces.append(face)
-        ready.append(replace(image, faces=tuple(faces)))
-    if not faces_hit:
-        return ready, []
-    if missing == "drop-face":
-        return ready, [f"{_count(faces_hit, 'face')} with points that {chosen.NAME} cannot hold"]
-    return ready, [f"{_count(points_hit, 'point')} of {_count(faces_hit, 'face')} as sentinels"]
+
+    def __init__(self, chosen: Format, missing: MissingPolicy, options: WriteOptions) -> None:
+        self.losses = Losses(chosen, missing)
+        self.images = self.faces = 0
+        self._chosen, self._missing, self._options = chosen, missing, options
+        self._faces_hit = self._points_hit = 0
+
+    def stream(self, images: Iterable[AnnotatedImage]) -> Iterator[AnnotatedImage]:
+        """Records that the format can write.
+
+        Raises OutputError for another number of points than the format's, and under "error" for
+        points it cannot hold.
+        """
+        for image in images:
+            self.losses.add(image)
+            faces = tuple(face for found in image.faces for face in self._ready(image, found))
+            if self._chosen.CAPABILITIES.one_face:
+                faces = faces[:1]  # said among the losses
+            self.images += 1
+            self.faces += len(faces)
+            yield replace(image, faces=faces)
+
+    def _ready(self, image: AnnotatedImage, face: Face) -> Iterator[Face]:
+        """The face as the format can write it, or nothing when it is dropped."""
+        caps = self._chosen.CAPABILITIES
+        if not caps.takes(len(face.points_px)):
+            raise OutputError(
+                f"{image.path}: a face of {len(face.points_px)} points; "
+                f"{self._chosen.NAME} holds {caps.counts_text}",
+                "write coco or pts, which hold any number of points",
+            )
+        bad = _misplaced(image, face, self._chosen, self._options)
+        if not caps.missing:
+            bad |= ~face.labelled
+        if not bad.any():
+            yield face
+            return
+        if self._missing == "error":
+            raise _refusal(image, face, bad, self._chosen)
+        self._faces_hit += 1
+        self._points_hit += int(bad.sum())
+        if self._missing == "sentinel":
+            yield _without(face, bad)
+
+    def dropped(self) -> list[str]:
+        """Faces left out, or points replaced by a sentinel, in words."""
+        if not self._faces_hit:
+            return []
+        faces = _count(self._faces_hit, "face")
+        if self._missing == "drop-face":
+            return [f"{faces} with points that {self._chosen.NAME} cannot hold"]
+        return [f"{_count(self._points_hit, 'point')} of {faces} as sentinels"]
 
 
-def _unholdable(face: Face, chosen: Format, options: WriteOptions) -> NDArray[np.bool_]:
-    """(K,) points that the format cannot write: missing ones, and what it says of itself."""
+def _misplaced(
+    image: AnnotatedImage, face: Face, chosen: Format, options: WriteOptions
+) -> NDArray[np.bool_]:
+    """(K,) labelled points that the format has no way to write where they are."""
     bad = np.zeros(len(face.points_px), dtype=bool)
-    if not chosen.CAPABILITIES.missing:
-        bad |= ~face.labelled
-    own = getattr(chosen, "unholdable", None)
-    if own is not None:
-        bad |= own(face, options)
+    unholdable = getattr(chosen, "unholdable", None)
+    if unholdable is not None:
+        bad |= unholdable(face, options)
+    outside = getattr(chosen, "outside", None)
+    if outside is not None:
+        bad |= outside(face, image)
     return bad
 
 
@@ -167,7 +260,7 @@ def _refusal(
 def remarks_on(images: Sequence[AnnotatedImage], chosen: Format) -> list[str]:
     """What a user should know of a file that was written, beside what was lost."""
     remarks = []
-    if not chosen.CAPABILITIES.several_faces:
+    if not chosen.CAPABILITIES.several_faces and not chosen.CAPABILITIES.one_face:
         several = sum(len(image.faces) > 1 for image in images)
         if several:
             remarks.append(f"{_count(several, 'photo')} with several faces: files NAME_1, NAME_2")

@@ -6,8 +6,9 @@ come with other spacing, without a header, with CRLF and with more columns.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,24 @@ from numpy.typing import NDArray
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._base import ReadOptions
-from tufa_cli.formats._files import PhotoFinder, inside, number, read_lines, source_files
+from tufa_cli.formats._base import ReadOptions, WriteOptions
+from tufa_cli.formats._files import (
+    PhotoFinder,
+    decimals,
+    inside,
+    number,
+    read_lines,
+    source_files,
+)
+from tufa_cli.writing import check_writable
 
 FloatArray = NDArray[np.float64]
 
 SUFFIXES = (".pts",)
+
+#: Folder of a 300VW video's annotations.
+FRAMES = "annot"
+_FRAME = re.compile(r"\d{6}\.pts")
 
 #: A file of one face is a few kilobytes; 20,000 points are less than this.
 MOST_BYTES = 1_000_000
@@ -90,6 +103,27 @@ def pts_text(rows: Sequence[tuple[str, str]]) -> list[str]:
     return ["version: 1", f"n_points: {len(rows)}", "{", *(f"{x} {y}" for x, y in rows), "}"]
 
 
+def face_lines(face: Face, first_pixel: int) -> list[str]:
+    """The text of a face with six decimals; a missing point is ``-1 -1``."""
+    rows = [
+        (decimals(x + first_pixel), decimals(y + first_pixel)) if known else ("-1", "-1")
+        for (x, y), known in zip(face.points_px.tolist(), face.labelled, strict=True)
+    ]
+    return pts_text(rows)
+
+
+def video_frames(files: Iterable[Path]) -> list[Path]:
+    """Those that lie as 300VW's: ``annot/000001.pts`` with no photo of that name beside it."""
+    finder = PhotoFinder(Path())
+    return [
+        file
+        for file in files
+        if file.parent.name == FRAMES
+        and _FRAME.fullmatch(file.name)
+        and finder.find(file.as_posix()[: -len(file.suffix)]) is None
+    ]
+
+
 def faces_in_files(
     source: Path, base: Path, root: Path, options: ReadOptions, load: Callable[[Path], Face]
 ) -> Iterator[AnnotatedImage]:
@@ -156,3 +190,21 @@ def face_files(images: Sequence[AnnotatedImage], target: Path) -> list[tuple[Pat
             taken[path] = image.path
             places.append((path, face))
     return places
+
+
+def write_face_files(
+    images: Sequence[AnnotatedImage],
+    target: Path,
+    options: WriteOptions,
+    write_face: Callable[[Path, Face], None],
+) -> list[Path]:
+    """A file per face by ``write_face``, at ``face_files``' places; the paths written.
+
+    All places are checked first, so that a file in the way leaves nothing half done.
+    """
+    places = face_files(images, target)
+    for path, _ in places:
+        check_writable(path, options.overwrite)
+    for path, face in places:
+        write_face(path, face)
+    return [path for path, _ in places]

@@ -4,33 +4,34 @@ Visibility: 0 unlabelled, 1 occluded, 2 visible. Many face data sets (MMPose's 3
 COCO-WholeBody's ``face_kpts``) write 1 for "labelled" and never 2; a file without any 2 is read
 so unless ``coco_visibility="strict"`` or the file says itself that it means it (ours do).
 
-What else an annotation carries becomes the face's attributes, and comes back out.
+What else an annotation carries becomes the face's attributes, and comes back out. CVAT's "COCO
+Keypoints 1.0" is read too, as a zip or unpacked: ``annotations/person_keypoints_SUBSET.json``
+beside ``images/SUBSET/``.
 """
 
 from __future__ import annotations
 
-import json
-import mmap
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
-from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
-from tufa_cli.errors import InputError, TufaError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
-from tufa_cli.formats._coco_write import BOX_FROM_POINTS, STRICT, document
-from tufa_cli.formats._files import (
-    FAR_PX,
-    first_root,
-    list_files,
-    read_bytes,
-    sniff_any,
-    write_lines,
+from tufa_cli.annotation import AnnotatedImage
+from tufa_cli.errors import InputError
+from tufa_cli.formats import _zip
+from tufa_cli.formats._base import BOX_FROM_POINTS, Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._coco_read import (
+    ROW_KEYS,
+    Category,
+    CocoFile,
+    Labels,
+    sniff_bytes,
+    sniff_file,
 )
-from tufa_cli.schemes import get_scheme
+from tufa_cli.formats._coco_write import KEYPOINTS, document
+from tufa_cli.formats._files import list_files, sniff_any, write_lines
+from tufa_cli.formats._json import load_json, parse_json
+from tufa_cli.formats.coco_wholebody import pick as pick_wholebody
 
 NAME = "coco"
 TITLE = "COCO keypoints JSON, any number of points, 0-based"
@@ -48,318 +49,94 @@ CAPABILITIES = Capabilities(
     image_attributes=True,
 )
 SUFFIXES = (".json",)
-_KEYS = ("images", "annotations", "categories")
-_READ_HERE = frozenset(
-    {"id", "image_id", "category_id", "bbox", "keypoints", "num_keypoints", "score"}
-    | {"keypoint_scores", "attributes", "bbox_source", "face_kpts", "face_box", "face_valid"}
-)
-_IMAGE_KEYS = frozenset(["id", "file_name", "width", "height", "split", "attributes"])
+_USED = ROW_KEYS | {"bbox", "keypoints", "num_keypoints", "bbox_source"}
+_SUBSET = re.compile(r"person_keypoints_(.+)")
 
 
 def _sniff_file(path: Path) -> Sniff:
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
-            if not start.startswith(b"{"):
-                return Sniff(False, "not a JSON object")
-            # The keys may be gigabytes apart: look for them without parsing or loading the file.
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                lacking = [key for key in _KEYS if data.find(f'"{key}"'.encode()) < 0]
-    except OSError as error:
-        raise InputError(path, f"cannot be read: {error.strerror}") from None
-    if lacking:
-        return Sniff(False, f"JSON without {' and '.join(lacking)}")
-    return Sniff(True, "JSON with images, annotations and categories")
+    return sniff_file(path, NAME)
 
 
 def sniff(path: Path) -> Sniff:
-    """Yes for a JSON object with images, annotations and categories."""
+    """Yes for a JSON object with images, annotations and categories, or CVAT's zip with one."""
+    if path.suffix.lower() == ".zip" and path.is_file():
+        return _sniff_zip(path)
     return sniff_any(path, SUFFIXES, _sniff_file)
+
+
+def _sniff_zip(path: Path) -> Sniff:
+    try:
+        names = _documents(path)
+        if not names:
+            return Sniff(False, "a zip without annotations/*.json in it")
+        verdict = sniff_bytes(_zip.read_member(path, names[0]), NAME)
+        return Sniff(verdict.yes, f"{names[0]}: {verdict.reason}")
+    except InputError as error:
+        return Sniff(False, error.problem)
+
+
+def _documents(path: Path) -> list[str]:
+    """The annotation files in a zip."""
+    names = map(PurePosixPath, _zip.members(path))
+    return [str(n) for n in names if n.parent.name == "annotations" and n.suffix == ".json"]
 
 
 def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     """One record per entry of ``images``, also where it has no face.
 
     With a scheme asked for, faces with another number of points are left out (a file may hold
-    several); it is an InputError when none is left.
+    several); it is an InputError when none is left. Of a zip only the JSON is read: the photos are
+    looked for where it was unpacked, beside it or in a folder of its name.
     """
+    if source.suffix.lower() == ".zip" and source.is_file():
+        yield from _read_zip(source, options)
+        return
     for file in list_files(source, SUFFIXES, _sniff_file):
-        yield from _File(file, options).records()
+        folder = file.parent
+        roots = [folder, folder / "images", folder.parent]
+        subset, split = _subset(file.stem), None
+        if subset and folder.name == "annotations":
+            photos = folder.parent / "images"
+            roots += [photos / subset, photos, folder.parent / subset]
+            split = _split(subset) if photos.is_dir() else None
+        data = load_json(file, unique=False)
+        yield from CocoFile(file, data, options, pick, roots, split).records()
 
 
-@dataclass
-class _File:
-    """One COCO file while it is read."""
-
-    path: Path
-    options: ReadOptions
-    data: dict[str, Any] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.data = _load(self.path)
-        self.categories = self._categories()
-        self.first_pixel = self.options.base(CAPABILITIES.index_base)
-        said = self.data.get("info")
-        strict = isinstance(said, dict) and said.get("keypoint_visibility") == STRICT
-        self.strict = strict or self.options.coco_visibility == "strict"
-        self.has_two = {
-            key: any(2 in row[key][2::3] for row in self.data["annotations"] if _is_list(row, key))
-            for key in ("keypoints", "face_kpts")
-        }
-
-    def records(self) -> Iterator[AnnotatedImage]:
-        faces = self._faces()
-        root = self.options.root
-        for number, row in enumerate(self.data["images"]):
-            try:
-                image = self._image(row, faces)
-            except ValueError as error:
-                self.options.failed(InputError(self.path, f"images[{number}]: {error}"))
-                continue
-            if root is None:
-                folder = self.path.parent
-                root = first_root([folder, folder / "images", folder.parent], image.path)
-            yield replace(image, root=str(root))
-
-    def _categories(self) -> dict[str, tuple[str | None, int]]:
-        """Category id to the scheme it names, if any, and its number of points (0: unsaid)."""
-        table = {}
-        for row in self.data.get("categories", ()):
-            if isinstance(row, dict):
-                names = row.get("keypoints")
-                count = len(names) if isinstance(names, list) else 0
-                table[_key(row.get("id"))] = (_scheme_of(row, count), count)
-        return table
-
-    def _faces(self) -> dict[str, list[Face]]:
-        faces: dict[str, list[Face]] = {}
-        known = {_key(row.get("id")) for row in self.data["images"] if isinstance(row, dict)}
-        ids: set[str] = set()
-        repeated = other = taken = 0
-        for number, row in enumerate(self.data["annotations"]):
-            where = f"annotations[{number}]"
-            try:
-                if not isinstance(row, dict):
-                    raise ValueError("not an object")
-                where += f" (id {row.get('id')})"
-                if _key(row.get("image_id")) not in known:
-                    raise ValueError(f"no image has the id {row.get('image_id')}")
-                face = self._face(row)
-            except (ValueError, TypeError, TufaError) as error:
-                self.options.failed(InputError(self.path, f"{where}: {error}"))
-                continue
-            repeated += _key(row.get("id")) in ids
-            ids.add(_key(row.get("id")))
-            if face is None:
-                other += 1
-                continue
-            taken += 1
-            faces.setdefault(_key(row["image_id"]), []).append(face)
-        self._remark(repeated, other, taken)
-        return faces
-
-    def _remark(self, repeated: int, other: int, taken: int) -> None:
-        if repeated:
-            self.options.note(f"{self.path}: {repeated} annotations repeat another's id")
-        if other and not taken and self.options.scheme is not None:
-            raise InputError(
-                self.path,
-                f"no face has the {self.options.points} points of {self.options.scheme}",
-                hint="name the scheme the file was labelled in",
-            )
-        if other:
-            self.options.note(f"{self.path}: {other} annotations are not faces of this scheme")
-
-    def _image(self, row: Any, faces: dict[str, list[Face]]) -> AnnotatedImage:
-        if not isinstance(row, dict):
-            raise ValueError("not an object")
-        name = row.get("file_name")
-        if not isinstance(name, str) or not name.strip():
-            raise ValueError("file_name is missing")
-        sizes = [_size(row.get(side), side) for side in ("width", "height")]
-        split = row.get("split")
-        return AnnotatedImage(
-            name,
-            tuple(faces.get(_key(row.get("id")), ())),
-            width=sizes[0],
-            height=sizes[1],
-            split=split if isinstance(split, str) else None,
-            attributes=_extras(row, _IMAGE_KEYS),
-        )
-
-    def _face(self, row: dict[str, Any]) -> Face | None:
-        """The face of an annotation, or None when it is none (of the scheme asked for)."""
-        key, box_key = "keypoints", "bbox"
-        scheme, count = self.categories.get(_key(row.get("category_id")), (None, 0))
-        if "face_kpts" in row:
-            if not row.get("face_valid", True):
-                return None
-            key, box_key, scheme, count = "face_kpts", "face_box", "ibug68", 68
-        values = row.get(key)
-        if values is None:
-            values = [0] * (3 * (count or self.options.points or 0))
-        places, visibility = self._points(values, key)
-        if self.options.points is not None:
-            if len(places) != self.options.points:
-                return None
-            scheme = self.options.scheme
-        elif count and len(places) != count:
-            raise ValueError(f"{len(places)} keypoints, its category has {count}")
-        box = None if row.get("bbox_source") == BOX_FROM_POINTS else row.get(box_key)
-        ours = ["source"] if row.get("source") in ("manual", "auto") else []
-        attributes = _extras(row, _READ_HERE.union(ours))
-        if attributes.get("iscrowd") in (0, False):
-            del attributes["iscrowd"]
-        if attributes.get("segmentation") == []:
-            del attributes["segmentation"]
-        if _area_of(row.get("bbox"), row.get("area")):
-            attributes.pop("area", None)
-        return Face(
-            places,
-            scheme=scheme,
-            visibility=visibility,
-            confidence=_numbers(row.get("keypoint_scores"), "keypoint_scores", len(places)),
-            box=self._box(box, box_key),
-            score=_score(row.get("score")),
-            attributes=attributes,
-            source="auto" if row.get("source") == "auto" else "manual",
-        )
-
-    def _points(self, values: Any, key: str) -> tuple[Any, Any]:
-        if not isinstance(values, list) or len(values) % 3:
-            raise ValueError(f"{key} is not a list of x, y, v")
-        flags = values[2::3]
-        bad = [flag for flag in flags if isinstance(flag, bool) or flag not in (0, 1, 2)]
-        if bad:
-            raise ValueError(f"{key}: visibility {bad[0]!r} is none of 0, 1 and 2")
-        visibility = np.array(flags, dtype=np.float64).astype(np.uint8)
-        if not self.has_two[key] and not self.strict:
-            visibility[visibility == OCCLUDED] = VISIBLE
-        kept = [
-            value if flag else 0
-            for flag, *pair in zip(flags, values[::3], values[1::3], strict=True)
-            for value in pair
-        ]
-        places = _numbers(kept, key, len(kept))
-        assert places is not None
-        return places.reshape(-1, 2) - self.first_pixel, visibility
-
-    def _box(self, values: Any, key: str) -> Any:
-        box = _numbers(values, key, 4)
-        if box is None:
-            return None
-        if box[2] < 0 or box[3] < 0:
-            raise ValueError(f"{key} has a negative size")
-        return box - np.array([self.first_pixel, self.first_pixel, 0, 0])
+def _read_zip(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
+    names = _documents(source)
+    if not names:
+        raise InputError(source, "no annotations/*.json in the archive")
+    for name in names:
+        member = source / name
+        subset = _subset(member.stem) or ""
+        bases = [source.with_suffix(""), source.parent]
+        roots = [base / "images" / part for base in bases for part in (subset, "")]
+        data = parse_json(member, _zip.read_member(source, name), unique=False)
+        yield from CocoFile(member, data, options, pick, roots, _split(subset)).records()
 
 
-def _load(path: Path) -> dict[str, Any]:
-    raw = read_bytes(path)
-    if not raw.strip():
-        raise InputError(path, "the file is empty", 1)
-    try:
-        data = json.loads(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise InputError(path, "not UTF-8 text", raw.count(b"\n", 0, error.start) + 1) from None
-    except json.JSONDecodeError as error:
-        raise InputError(path, f"not valid JSON: {error.msg}", error.lineno) from None
-    except RecursionError:
-        raise InputError(path, "not a COCO file: nested too deeply") from None
-    except ValueError as error:  # a number of thousands of digits
-        raise InputError(path, f"not valid JSON: {error}") from None
-    if isinstance(data, list):
-        raise InputError(
-            path,
-            "a list: COCO results without the photos' names",
-            hint="give the file with images, annotations and categories",
-        )
-    if not isinstance(data, dict):
-        raise InputError(path, "not a COCO file: no object")
-    for key in ("images", "annotations"):
-        if not isinstance(data.get(key), list):
-            raise InputError(path, f"not a COCO file: no list '{key}'")
-    seen: set[str] = set()
-    for row in data["images"]:
-        identity = _key(row.get("id") if isinstance(row, dict) else None)
-        if identity in seen and identity != "null":
-            raise InputError(path, f"two images have the id {identity}")
-        seen.add(identity)
-    return data
+def _subset(stem: str) -> str | None:
+    found = _SUBSET.fullmatch(stem)
+    return found[1] if found else None
 
 
-def _key(identity: Any) -> str:
-    """An id as a dictionary key; 1 and 1.0 are one id, 1 and "1" are not."""
-    if isinstance(identity, float) and identity.is_integer():
-        identity = int(identity)
-    return json.dumps(identity, sort_keys=True)
+def _split(subset: str) -> str | None:
+    """CVAT's name for photos that are in no subset is ``default``."""
+    return subset if subset not in ("", "default") else None
 
 
-def _is_list(row: Any, key: str) -> bool:
-    return isinstance(row, dict) and isinstance(row.get(key), list)
-
-
-def _scheme_of(category: dict[str, Any], count: int) -> str | None:
-    """The scheme a category names: our own mark, or a known scheme's name with that many points."""
-    mark = category.get("scheme")
-    if isinstance(mark, str) and mark:
-        return mark
-    name = category.get("name")
-    if not isinstance(name, str) or Path(name).suffix or "/" in name:
-        return None
-    try:
-        known = get_scheme(name)
-    except (TufaError, OSError, ValueError):
-        return None
-    return known.name if count in (0, len(known)) else None
-
-
-def _numbers(values: Any, key: str, count: int) -> Any:
-    """(count,) float64, or None for None; raises ValueError for anything but places."""
-    if values is None:
-        return None
-    if not isinstance(values, list) or len(values) != count:
-        raise ValueError(f"{key} is not a list of {count} numbers")
-    if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in values):
-        raise ValueError(f"{key} holds something that is not a number")
-    if not all(abs(value) <= FAR_PX for value in values):  # also refuses NaN and infinities
-        raise ValueError(f"{key} holds a number that is not a place in a photo")
-    return np.array(values, dtype=np.float64)
-
-
-def _score(value: Any) -> float | None:
-    numbers = _numbers(None if value is None else [value], "score", 1)
-    return None if numbers is None else float(numbers[0])
-
-
-def _size(value: Any, side: str) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < FAR_PX:
-        raise ValueError(f"{side} is not a size")
-    return int(value) or None
-
-
-def _area_of(box: Any, area: Any) -> bool:
-    """Whether an area only repeats the box."""
-    try:
-        return bool(abs(box[2] * box[3] - area) <= 1e-6 * max(1.0, abs(area)))
-    except (TypeError, IndexError, KeyError):
-        return False
-
-
-def _extras(row: dict[str, Any], read_elsewhere: frozenset[str]) -> dict[str, Any]:
-    """What else a row carries: its unknown keys and its ``attributes``, which win."""
-    nested = row.get("attributes")
-    extras = {key: value for key, value in row.items() if key not in read_elsewhere}
-    if isinstance(nested, dict):
-        extras.update(nested)
-    elif nested is not None:
-        extras["attributes"] = nested
-    return extras
+def pick(row: dict[str, Any], category: Category) -> Labels | None:
+    """The keypoints of an annotation, or COCO-WholeBody's face where it has one."""
+    if "face_kpts" in row:
+        return pick_wholebody(row, category)
+    box = None if row.get("bbox_source") == BOX_FROM_POINTS else row.get("bbox")
+    values = row.get("keypoints")
+    return Labels(values, "keypoints", category.scheme, category.points, box, "bbox", _USED, {})
 
 
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One JSON file with ids from 1; floats keep every digit; raises OutputError."""
-    text = document(images, target, options.base(CAPABILITIES.index_base))
+    text = document(images, target, options.base(CAPABILITIES.index_base), KEYPOINTS)
     write_lines(target, [text], options.overwrite)
     return [target]

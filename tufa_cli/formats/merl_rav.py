@@ -18,14 +18,14 @@ from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, F
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
 from tufa_cli.formats._files import write_lines
-from tufa_cli.formats._pts import face_files, faces_in_files, folder_of, parse_pts, pts_text
+from tufa_cli.formats._pts import faces_in_files, folder_of, parse_pts, pts_text, write_face_files
 from tufa_cli.formats.pts import sniff_pts
-from tufa_cli.writing import check_writable
 
 NAME = "merl-rav"
 TITLE = "MERL-RAV .pts, 68 points with hidden ones, 1-based"
 SCHEME = "ibug68"
-CAPABILITIES = Capabilities(visibility=True, missing=True, points=68, index_base=1)
+POINTS = 68
+CAPABILITIES = Capabilities(visibility=True, missing=True, points=POINTS, index_base=1)
 
 #: Half of the last digit written: a coordinate closer to zero than this is written as zero.
 _ROUNDS_TO_ZERO = 5e-7
@@ -40,7 +40,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     """One record per photo; see ``formats.read``."""
     base = folder_of(source)
     first_pixel = options.base(CAPABILITIES.index_base)
-    points = options.points or CAPABILITIES.points
+    points = options.points or POINTS
 
     def load(path: Path) -> Face:
         rows, lines = parse_pts(path, points)
@@ -74,16 +74,15 @@ def unholdable(face: Face, options: WriteOptions) -> NDArray[np.bool_]:
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """A file per face under ``target`` in the photos' sub-folders."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    places = face_files(images, target)
-    for path, _ in places:
-        check_writable(path, options.overwrite)
-    for path, face in places:
+
+    def write_face(path: Path, face: Face) -> None:
         rows = [
             _row(x + first_pixel, y + first_pixel, int(seen))
             for (x, y), seen in zip(face.points_px.tolist(), states(face), strict=True)
         ]
         write_lines(path, pts_text(rows), options.overwrite)
-    return [path for path, _ in places]
+
+    return write_face_files(images, target, options, write_face)
 
 
 def _row(x: float, y: float, seen: int) -> tuple[str, str]:

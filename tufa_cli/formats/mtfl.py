@@ -6,19 +6,19 @@ one that is not known. Whether the authors count pixels from 1 is not written do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from tufa_cli.annotation import AnnotatedImage, Face
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, written_points
 from tufa_cli.formats._files import (
     check_name,
     decimals,
     head_lines,
     is_number,
-    number,
+    numbers,
     sniff_any,
     write_lines,
 )
@@ -28,7 +28,9 @@ NAME = "mtfl"
 TITLE = "MTFL training.txt, 5 points, one face a line, 1-based"
 SCHEME = "mtfl5"
 FIELDS = ("gender", "smile", "glasses", "pose")
-CAPABILITIES = Capabilities(several_faces=True, attributes=FIELDS, points=5, index_base=1)
+CAPABILITIES = Capabilities(
+    several_faces=True, attributes=FIELDS, points=5, index_base=1, streams=True
+)
 _NUMBERS = 10 + len(FIELDS)
 
 
@@ -53,15 +55,8 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     first_pixel = options.base(CAPABILITIES.index_base)
 
     def parse(text: str) -> tuple[str, Face]:
-        parts = text.rsplit(None, _NUMBERS)
-        if len(parts) <= _NUMBERS or not parts[0].strip():
-            raise ValueError(
-                f"expected a path, 10 numbers and 4 attributes (15 fields), found {len(parts)}"
-            )
-        name, tokens = parts[0].strip(), parts[1:]
-        if is_number(name.split()[-1]):
-            raise ValueError("expected a path, 10 numbers and 4 attributes (15 fields), found more")
-        values = [number(token) for token in tokens[:10]]
+        name, tokens = _split(text)
+        values = numbers(tokens[:10])
         points = np.array(values, dtype=np.float64).reshape(2, 5).T - first_pixel
         known = zip(
             FIELDS, (whole(t, f) for f, t in zip(FIELDS, tokens[10:], strict=True)), strict=True
@@ -69,7 +64,23 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
         attributes = {field: value for field, value in known if value != 0}
         return name, Face(points, scheme=options.scheme or SCHEME, attributes=attributes)
 
-    yield from read_rows(source, options, _sniff_file, parse, lambda file: [file.parent])
+    yield from read_rows(source, options, _sniff_file, parse, _name, lambda file: [file.parent])
+
+
+def _split(text: str) -> tuple[str, list[str]]:
+    parts = text.rsplit(None, _NUMBERS)
+    if len(parts) <= _NUMBERS or not parts[0].strip():
+        raise ValueError(
+            f"expected a path, 10 numbers and 4 attributes (15 fields), found {len(parts)}"
+        )
+    name = parts[0].strip()
+    if is_number(name.split()[-1]):
+        raise ValueError("expected a path, 10 numbers and 4 attributes (15 fields), found more")
+    return name, parts[1:]
+
+
+def _name(text: str) -> str:
+    return _split(text)[0]
 
 
 def holds_attribute(name: str, value: object, face: Face) -> bool:
@@ -77,16 +88,18 @@ def holds_attribute(name: str, value: object, face: Face) -> bool:
     return name in FIELDS and bool(whole_value(value))
 
 
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One list as the authors' (a space in front, ``\\`` in paths); a missing point is -1, -1."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    lines = []
+    write_lines(target, _lines(images, target, first_pixel), options.overwrite)
+    return [target]
+
+
+def _lines(images: Iterable[AnnotatedImage], target: Path, first_pixel: int) -> Iterator[str]:
     for image in images:
         name = check_name(image.path, target, image.path.split()[-1:]).replace("/", "\\")
         for face in image.faces:
-            places = np.where(face.labelled[:, None], face.points_px + first_pixel, -1.0)
+            places = written_points(face, first_pixel)
             fields = [decimals(value) for value in places.T.ravel().tolist()]
             fields += [str(whole_value(face.attributes.get(field)) or 0) for field in FIELDS]
-            lines.append(" ".join(["", name, *fields]))
-    write_lines(target, lines, options.overwrite)
-    return [target]
+            yield " ".join(["", name, *fields])

@@ -14,16 +14,16 @@ import numpy as np
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
-from tufa_cli.formats._files import decimals, source_files, spread, write_lines
+from tufa_cli.formats._files import source_files, spread, write_lines
 from tufa_cli.formats._pts import (
     SUFFIXES,
-    face_files,
+    face_lines,
     faces_in_files,
     folder_of,
     parse_pts,
-    pts_text,
+    video_frames,
+    write_face_files,
 )
-from tufa_cli.writing import check_writable
 
 NAME = "pts"
 TITLE = "iBUG .pts text, one file per face, 1-based"
@@ -46,6 +46,10 @@ def sniff_pts(path: Path, negatives: bool, most: int = 200) -> Sniff:
         return Sniff(False, error.problem)
     if not files or (path.is_file() and path.suffix.lower() != ".pts"):
         return Sniff(False, "no .pts file")
+    frames = set(video_frames(files))
+    files = [file for file in files if file not in frames]
+    if not files:
+        return Sniff(False, "they lie as video frames do: annot/000001.pts is 300VW's")
     texts, problem = 0, "no .pts file"
     for file in spread(files, most):
         try:
@@ -99,13 +103,8 @@ def remarks(images: Sequence[AnnotatedImage]) -> list[str]:
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """A file per face under ``target`` in the photos' sub-folders; a missing point is ``-1 -1``."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    places = face_files(images, target)
-    for path, _ in places:
-        check_writable(path, options.overwrite)
-    for path, face in places:
-        rows = [
-            (decimals(x + first_pixel), decimals(y + first_pixel)) if known else ("-1", "-1")
-            for (x, y), known in zip(face.points_px.tolist(), face.labelled, strict=True)
-        ]
-        write_lines(path, pts_text(rows), options.overwrite)
-    return [path for path, _ in places]
+
+    def write_face(path: Path, face: Face) -> None:
+        write_lines(path, face_lines(face, first_pixel), options.overwrite)
+
+    return write_face_files(images, target, options, write_face)

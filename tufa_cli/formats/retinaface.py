@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from tufa_cli.formats._files import (
     is_number,
     list_files,
     number,
+    photo_name,
     read_lines,
     sniff_any,
     write_lines,
@@ -38,6 +40,7 @@ CAPABILITIES = Capabilities(
     empty_images=True,
     attributes=("blur",),
     points=5,
+    streams=True,
 )
 SUFFIXES = (".txt",)
 _STATES = {0.0: VISIBLE, 1.0: OCCLUDED, -1.0: UNLABELLED}
@@ -83,9 +86,10 @@ def _read_file(file: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
             if text.startswith("#"):
                 if name is not None:
                     yield AnnotatedImage(name, tuple(faces), root=str(root))
-                name, faces = text[1:].strip() or None, []
-                if name is None:
+                name, faces = None, []
+                if not text[1:].strip():
                     raise ValueError("'#' without the name of a photo")
+                name = photo_name(text[1:])
                 if root is None:
                     root = first_root(_roots(file), name)
             elif name is None:
@@ -142,21 +146,23 @@ def holds_attribute(name: str, value: object, face: Face) -> bool:
     )
 
 
-def remarks(images: Sequence[AnnotatedImage]) -> list[str]:
-    """A row must have a box."""
-    made = sum(face.box is None for image in images for face in image.faces)
-    return [f"{made} faces without a box got the box of their points"] if made else []
-
-
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One list; a face without a box gets the box of its points, since a row must have one."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    lines = []
+    made: Counter[str] = Counter()
+    write_lines(target, _lines(images, target, first_pixel, made), options.overwrite)
+    options.tell(made)
+    return [target]
+
+
+def _lines(
+    images: Iterable[AnnotatedImage], target: Path, first_pixel: int, made: Counter[str]
+) -> Iterator[str]:
     for image in images:
-        lines.append(f"# {check_name(image.path, target)}")
+        yield f"# {check_name(image.path, target)}"
         for face in image.faces:
-            tight = face.tight_box()
-            box = face.box if face.box is not None else tight
+            made["faces without a box got the box of their points"] += face.box is None
+            box = face.box if face.box is not None else face.tight_box()
             x, y, w, h = (0.0, 0.0, 0.0, 0.0) if box is None else box.tolist()
             fields = [_short(value) for value in (x + first_pixel, y + first_pixel, w, h)]
             for (px, py), state in zip(face.points_px.tolist(), states(face), strict=True):
@@ -167,9 +173,7 @@ def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions)
                     fields.append(_FLAGS[state])
             blur = face.attributes.get("blur")
             fields.append(f"{blur:.12g}" if holds_attribute("blur", blur, face) else "-1")
-            lines.append(" ".join(fields))
-    write_lines(target, lines, options.overwrite)
-    return [target]
+            yield " ".join(fields)
 
 
 def _short(value: float) -> str:

@@ -12,10 +12,10 @@ import numpy as np
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, written_points
 from tufa_cli.formats._files import FAR_PX, read_bytes, sniff_any
-from tufa_cli.formats._pts import MOST_BYTES, SUFFIXES, face_files, faces_in_files, folder_of
-from tufa_cli.writing import check_writable, write_bytes
+from tufa_cli.formats._pts import MOST_BYTES, SUFFIXES, faces_in_files, folder_of, write_face_files
+from tufa_cli.writing import write_bytes
 
 NAME = "scut"
 TITLE = "SCUT-FBP5500 binary .pts, 86 points, 0-based"
@@ -73,11 +73,11 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """Files under ``target/facial landmark``; float32; a missing point is (-1, -1)."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    places = face_files(images, target if target.suffix.lower() == ".pts" else target / FOLDER)
-    for path, _ in places:
-        check_writable(path, options.overwrite)
-    for path, face in places:
-        rows = np.where(face.labelled[:, None], face.points_px + first_pixel, -1.0)
+
+    def write_face(path: Path, face: Face) -> None:
+        rows = written_points(face, first_pixel)
         data = len(rows).to_bytes(4, "little") + rows.astype("<f4").tobytes()
         write_bytes(path, data, options.overwrite)
-    return [path for path, _ in places]
+
+    one_file = target.suffix.lower() == ".pts"
+    return write_face_files(images, target if one_file else target / FOLDER, options, write_face)

@@ -7,19 +7,20 @@ not have are written as 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from tufa_cli.annotation import AnnotatedImage, Face
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, written_points
 from tufa_cli.formats._files import (
     check_name,
     decimals,
     head_lines,
     is_number,
-    number,
+    numbers,
     sniff_any,
     write_lines,
 )
@@ -30,7 +31,7 @@ TITLE = "WFLW list, 98 points, one face a line, 0-based"
 SCHEME = "wflw98"
 FLAGS = ("pose", "expression", "illumination", "make_up", "occlusion", "blur")
 CAPABILITIES = Capabilities(
-    float_box=False, box=True, several_faces=True, attributes=FLAGS, points=98
+    float_box=False, box=True, several_faces=True, attributes=FLAGS, points=98, streams=True
 )
 _COORDINATES = 196
 _LONG = _COORDINATES + 4 + len(FLAGS)
@@ -78,24 +79,34 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
             attributes=dict(zip(FLAGS, flags, strict=False)),
         )
 
-    yield from read_rows(source, options, _sniff_file, parse, _roots)
+    yield from read_rows(source, options, _sniff_file, parse, _name, _roots)
 
 
-def _fields(text: str) -> tuple[str, list[float], list[float] | None, list[int]]:
+def _split(text: str) -> tuple[list[str], str]:
+    """The tokens of the numbers, 206 or 196, and the photo's name."""
     tokens = text.split()
     long = len(tokens) > _LONG and is_number(tokens[_COORDINATES])
-    numbers = _LONG if long else _COORDINATES
+    count = _LONG if long else _COORDINATES
     # A name that begins with a number would hide a coordinate too many.
-    if len(tokens) <= numbers or is_number(tokens[numbers]):
+    if len(tokens) <= count or is_number(tokens[count]):
         raise ValueError(
             f"expected 207 fields (196 coordinates, box, flags, photo) or 197, found {len(tokens)}"
         )
     # A photo's name may hold spaces: it is all that follows the numbers.
-    name = text.split(None, numbers)[numbers].strip()
-    points = [number(token) for token in tokens[:_COORDINATES]]
-    if not long:
+    name = tokens[count] if len(tokens) == count + 1 else text.split(None, count)[count].strip()
+    return tokens[:count], name
+
+
+def _name(text: str) -> str:
+    return _split(text)[1]
+
+
+def _fields(text: str) -> tuple[str, list[float], list[float] | None, list[int]]:
+    tokens, name = _split(text)
+    points = numbers(tokens[:_COORDINATES])
+    if len(tokens) == _COORDINATES:
         return name, points, None, []
-    box = [number(token) for token in tokens[_COORDINATES : _COORDINATES + 4]]
+    box = numbers(tokens[_COORDINATES : _COORDINATES + 4])
     flags = [whole(token, "flag") for token in tokens[_COORDINATES + 4 : _LONG]]
     return name, points, box, flags
 
@@ -105,21 +116,22 @@ def holds_attribute(name: str, value: object, face: Face) -> bool:
     return name in FLAGS and whole_value(value) is not None and face.box is not None
 
 
-def remarks(images: Sequence[AnnotatedImage]) -> list[str]:
-    """A line with a box must have all flags."""
-    faces = [face for image in images for face in image.faces if face.box is not None]
-    made = sum(any(flag not in face.attributes for flag in FLAGS) for face in faces)
-    return [f"{made} faces got 0 for flags they do not have"] if made else []
-
-
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One list; six decimals, the box in whole pixels; a missing point is ``-1 -1``."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    lines = []
+    made: Counter[str] = Counter()
+    write_lines(target, _lines(images, target, first_pixel, made), options.overwrite)
+    options.tell(made)
+    return [target]
+
+
+def _lines(
+    images: Iterable[AnnotatedImage], target: Path, first_pixel: int, made: Counter[str]
+) -> Iterator[str]:
     for image in images:
         name = check_name(image.path, target, image.path.split()[:1])
         for face in image.faces:
-            places = np.where(face.labelled[:, None], face.points_px + first_pixel, -1.0)
+            places = written_points(face, first_pixel)
             fields = [decimals(value) for value in places.ravel().tolist()]
             if face.box is not None:
                 x, y, w, h = face.box.tolist()
@@ -131,6 +143,6 @@ def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions)
                 )
                 fields += [str(round(corner)) for corner in corners]
                 fields += [str(whole_value(face.attributes.get(flag)) or 0) for flag in FLAGS]
-            lines.append(" ".join([*fields, name]))
-    write_lines(target, lines, options.overwrite)
-    return [target]
+                lacking = any(flag not in face.attributes for flag in FLAGS)
+                made["faces got 0 for flags they do not have"] += lacking
+            yield " ".join([*fields, name])

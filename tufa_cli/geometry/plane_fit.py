@@ -145,6 +145,16 @@ def folded_triangles(before: ArrayLike, after: ArrayLike) -> int:
     return int((thick & (np.sign(area_old) != np.sign(area_new))).sum())
 
 
+def close_pairs(points: ArrayLike, within: float) -> list[tuple[int, int]]:
+    """Pairs of (K, 2) points closer than ``within``, by index, in order; works for many points."""
+    from scipy.spatial import KDTree
+
+    shape = np.asarray(points, dtype=np.float64)
+    if len(shape) < 2:
+        return []
+    return sorted((int(i), int(j)) for i, j in KDTree(shape).query_pairs(within))
+
+
 def smallest_spacing(points: ArrayLike) -> float:
     """The smallest distance between two of (K, 2) points."""
     shape = np.asarray(points, dtype=np.float64)

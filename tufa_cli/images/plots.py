@@ -16,6 +16,10 @@ FloatArray = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
 _WHITE, _GREY, _LIGHT, _BLACK = (255, 255, 255), (150, 150, 150), (225, 225, 225), (30, 30, 30)
+_FACE = (200, 200, 200)
+_UNIT = np.array([[0.0, 0.0], [1.0, 1.0]])
+#: More numbers than this cannot be read: every second, third ... point gets one.
+_MOST_NUMBERS = 500
 #: RGB; distinguishable on white also for most colour-blind readers.
 COLOURS = (
     (0, 90, 181),
@@ -55,29 +59,68 @@ def plane_picture(
     anchors: Mapping[str, FloatArray],
     edges: Mapping[str, Sequence[tuple[int, int]]] | None = None,
     size: int = 700,
+    outline: Sequence[FloatArray] = (),
+    alone: bool = True,
 ) -> Picture:
     """All schemes of a plane: one together, then each alone with its points numbered.
 
     The unit square is drawn light grey. RGB uint8, panels of ``size`` pixels, four in a row.
+    outline: the lines of the mean face. Where given, nothing is drawn together: each scheme has a
+    panel on the mean face, and before it the one on the plane unless ``alone`` is False.
     """
     edges = edges or {}
-    everything = np.concatenate([*anchors.values(), np.array([[0.0, 0.0], [1.0, 1.0]])])
-    frame = (everything.min(axis=0), everything.max(axis=0))
+    frame = frame_of([*anchors.values(), *outline])
     together = np.full((size, size, 3), 255, np.uint8)
-    panels = [together]
+    square = [together]
+    faces = []
     for index, (name, points) in enumerate(anchors.items()):
         colour = COLOURS[index % len(COLOURS)]
         title = f"{name}: {len(points)} points"
-        panel = shape_picture(points, edges.get(name, ()), title, size, True, colour, frame)
-        panels.append(panel)
+        square.append(shape_picture(points, edges.get(name, ()), title, size, True, colour, frame))
+        if outline:
+            title = f"{name} on the mean face"
+            faces.append(mean_face_picture(points, outline, title, size, colour, frame))
         spots = _to_canvas(points, *frame, size)
         _draw_shape(together, spots, (), colour, radius=2)
         _text(together, name, (12, 24 + 20 * index), 0.5, colour)
-    for panel in panels:
-        corners = _to_canvas(np.array([[0.0, 0.0], [1.0, 1.0]]), *frame, size)
-        first, second = np.round(corners).astype(int)
+    for panel in square:
+        first, second = np.round(_to_canvas(_UNIT, *frame, size)).astype(int)
         cv2.rectangle(panel, first.tolist(), second.tolist(), _LIGHT, 1)
-    return tile(panels, columns=4)
+    if not outline:
+        return tile(square, columns=4)
+    panels = [panel for pair in zip(square[1:], faces, strict=True) for panel in pair]
+    return tile(panels if alone else faces, columns=4)
+
+
+def mean_face_picture(
+    points: FloatArray,
+    outline: Sequence[FloatArray],
+    title: str = "",
+    size: int = 700,
+    colour: tuple[int, int, int] = COLOURS[0],
+    frame: tuple[FloatArray, FloatArray] | None = None,
+) -> Picture:
+    """Numbered points (K, 2) on an outline drawing of the mean face, both on the plane.
+
+    outline: the lines of the face, each (n, 2). frame: as for ``shape_picture``; what holds the
+    points, the face and the unit square when left out.
+    """
+    canvas = np.full((size, size, 3), 255, np.uint8)
+    low, high = frame if frame is not None else frame_of([points, *outline])
+    for line in outline:
+        fixed = np.round(_to_canvas(line, low, high, size) * 16).astype(np.int32)
+        cv2.polylines(canvas, [fixed], False, _FACE, max(2, size // 300), cv2.LINE_AA, 4)
+    spots = _to_canvas(points, low, high, size)
+    _draw_shape(canvas, spots, (), colour)
+    _draw_numbers(canvas, spots, max(0.3, size / 2400))
+    _text(canvas, title, (12, 26), 0.6, _BLACK)
+    return canvas
+
+
+def frame_of(shapes: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Low and high corner (2,) of what holds all shapes (K, 2) and the unit square."""
+    everything = np.concatenate([*shapes, _UNIT])
+    return everything.min(axis=0), everything.max(axis=0)
 
 
 def tile(panels: Sequence[Picture], columns: int) -> Picture:
@@ -125,7 +168,8 @@ def _draw_shape(
 
 def _draw_numbers(canvas: Picture, spots: FloatArray, scale: float) -> None:
     """Numbers beside the points, each pushed away from the nearest other point."""
-    for index, spot in enumerate(spots):
+    for index in range(0, len(spots), 1 + (len(spots) - 1) // _MOST_NUMBERS):
+        spot = spots[index]
         away = spot - np.delete(spots, index, axis=0)
         distance = np.linalg.norm(away, axis=1) if len(away) else np.array([1.0])
         direction = away[distance.argmin()] / max(distance.min(), 1e-9) if len(away) else (1, 0)

@@ -182,6 +182,25 @@ def read_rgb(path: str | Path) -> RgbImage:
         raise InputError(path, _reason(error)) from None
 
 
+def read_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of the photo as it is shown upright, from its header alone.
+
+    Raises InputError with the reason when there is no picture to be had.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        with path.open("rb") as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(stream) as image:
+                width, height = image.size
+                return (height, width) if _orientation(image) >= 5 else (width, height)
+    except UnidentifiedImageError:
+        raise InputError(path, "not a picture that can be read", hint=_hint(path)) from None
+    except (*_DECODE_ERRORS, struct.error, Image.DecompressionBombError) as error:
+        raise InputError(path, _reason(error)) from None
+
+
 def _check_file(path: Path) -> None:
     """Raise InputError when ``path`` cannot be a picture, before a decoder guesses why."""
     problem = _missing(path)

@@ -18,6 +18,8 @@ class ModelConfig:
     width: D of tokens and queries; heads, ffn: of every attention layer.
     patch, depth: of the ViT. channels, blocks: of the pyramid's four levels (stride 4 to 32;
         a level with 0 channels is left out).
+    norm: of the pyramid: "batch" (fast on CPUs; over several GPUs it is synchronised), or "group"
+        (the same whatever the number of ranks, slower).
     decoder_layers: L. local_points: samples per head that each decoder layer reads around its
         current estimate from the finest map; 0 reads the tokens only, as the paper does.
     prompt: "sine" (the release's fixed low-frequency code) or "fourier" (higher frequencies and
@@ -35,6 +37,7 @@ class ModelConfig:
     depth: int = 12
     channels: tuple[int, ...] = (48, 96, 192)
     blocks: tuple[int, ...] = (1, 2, 2)
+    norm: Literal["batch", "group"] = "batch"
     decoder_layers: int = 3
     local_points: int = 4
     prompt: Literal["sine", "fourier"] = "fourier"

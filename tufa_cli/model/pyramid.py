@@ -6,6 +6,8 @@ into one fine map at stride 4, which queries sample around their current estimat
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,18 +17,20 @@ from tufa_cli.model.features import Features
 from tufa_cli.model.prompt import sine_code
 
 
-def _conv(inputs: int, outputs: int, stride: int = 1, act: bool = True) -> nn.Sequential:
+def _conv(norm: str, inputs: int, outputs: int, stride: int = 1, act: bool = True) -> nn.Sequential:
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
-        nn.BatchNorm2d(outputs),
+        nn.BatchNorm2d(outputs) if norm == "batch" else nn.GroupNorm(math.gcd(8, outputs), outputs),
     ]
     return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if act else []))
 
 
 class _Residual(nn.Module):
-    def __init__(self, channels: int) -> None:
+    def __init__(self, norm: str, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(_conv(channels, channels), _conv(channels, channels, act=False))
+        self.body = nn.Sequential(
+            _conv(norm, channels, channels), _conv(norm, channels, channels, act=False)
+        )
         # Each block starts as the identity: steadier first steps at a high learning rate.
         nn.init.zeros_(self.body[1][1].weight)
 
@@ -39,14 +43,15 @@ class PyramidEncoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        channels, blocks = config.channels, config.blocks
+        channels, blocks, norm = config.channels, config.blocks, config.norm
         self.stem = nn.Sequential(
-            _conv(3, channels[0] // 2, 2), _conv(channels[0] // 2, channels[0], 2)
+            _conv(norm, 3, channels[0] // 2, 2), _conv(norm, channels[0] // 2, channels[0], 2)
         )
         self.levels = nn.ModuleList()
         for level, (width, depth) in enumerate(zip(channels, blocks, strict=True)):
-            first = [] if level == 0 else [_conv(channels[level - 1], width, 2)]
-            self.levels.append(nn.Sequential(*first, *(_Residual(width) for _ in range(depth))))
+            first = [] if level == 0 else [_conv(norm, channels[level - 1], width, 2)]
+            residuals = (_Residual(norm, width) for _ in range(depth))
+            self.levels.append(nn.Sequential(*first, *residuals))
         self.lateral = nn.ModuleList(nn.Conv2d(width, config.width, 1) for width in channels)
         self.smooth = nn.Conv2d(config.width, config.width, 3, padding=1, groups=config.width)
         self.norm = nn.LayerNorm(config.width)

@@ -12,6 +12,7 @@ from tufa_cli.errors import TufaError, UnknownNameError
 from tufa_cli.schemes.curves import Curves
 from tufa_cli.schemes.load import get_scheme
 from tufa_cli.schemes.model import Scheme
+from tufa_cli.schemes.parts import load_parts
 from tufa_cli.schemes.plane import Plane
 
 FloatArray = NDArray[np.float64]
@@ -57,6 +58,23 @@ def place_by_meaning(
 def curves_of(plane: Plane) -> Curves:
     """The parts of a plane as curves, of the schemes on it that ship."""
     return _curves(plane, {name: get_scheme(name) for name in plane.anchors if _loads(name)})
+
+
+def face_outline(plane: Plane, points: int = 41) -> list[FloatArray]:
+    """The mean face as lines, each (points, 2) points_plane: the curves of the plane's reference.
+
+    Where the reference does not ship, the curves of whatever is on the plane.
+    """
+    curves = curves_of(plane)
+    own = get_scheme(plane.reference).meanings if _loads(plane.reference) else ()
+    used = {meaning.part for meaning in own}
+    lines = [
+        curve.at(np.linspace(0, 1, points))
+        for name, part in load_parts().items()
+        if part.is_curve and not part.mean_of and (not used or name in used)
+        if (curve := curves.curve(name)) is not None
+    ]
+    return lines
 
 
 def _curves(plane: Plane, layouts: Mapping[str, Scheme]) -> Curves:

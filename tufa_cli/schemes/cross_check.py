@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.errors import TufaError
-from tufa_cli.geometry.plane_fit import place
+from tufa_cli.geometry.plane_fit import place, symmetric, upright
 from tufa_cli.schemes.align import REFERENCE, align
 from tufa_cli.schemes.align_report import value_at
 from tufa_cli.schemes.curves import Curves
@@ -26,6 +26,7 @@ FloatArray = NDArray[np.float64]
 
 #: Places are left out in so many turns, one part of them at a time.
 FOLDS = 3
+_FEWEST = 9
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,10 @@ def held_out_places(
     """Every third shared place left out of the fit in turn, and predicted.
 
     A place and its mirror are left out together, or the symmetry of the face would give it away.
+    Schemes of fewer than nine points take no part: too little of them would be left.
     """
-    rank = _ranks(schemes)
+    shapes = {key: shape for key, shape in shapes.items() if len(shape) >= _FEWEST}
+    rank = _ranks({key: schemes[key] for key in shapes})
     distances: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for fold in range(FOLDS):
         others = {meaning for meaning, number in rank.items() if number % FOLDS != fold}
@@ -91,7 +94,7 @@ def held_out_places(
 def left_out_schemes(
     shapes: Mapping[str, FloatArray], schemes: Mapping[str, Scheme]
 ) -> list[LeftOutScheme]:
-    """Every scheme's mean shape predicted by the plane of the others, in turn."""
+    """Every scheme's mean shape, made symmetric, predicted by the plane of the others in turn."""
     found = []
     for name in sorted(shapes):
         others = {key: shape for key, shape in shapes.items() if key != name}
@@ -109,7 +112,9 @@ def left_out_schemes(
             found.append(LeftOutScheme(name, len(places), unknown, None, None))
             continue
         target = np.array([places[i] for i in known])
-        moved = place(shapes[name][known], shapes[name][known], target)
+        flip = schemes[name].flip
+        straight = symmetric(upright(shapes[name], flip), flip)[known]
+        moved = place(straight, straight, target)
         error = np.linalg.norm(moved - target, axis=1)
         mean, worst = _face_percent(np.array([error.mean(), error.max()]))
         found.append(LeftOutScheme(name, len(places), unknown, mean, worst))

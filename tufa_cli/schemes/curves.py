@@ -163,7 +163,7 @@ class Curves:
         if distance[best] > within:
             return free_place(*point)
         # A named point wins over its neighbours on the curve: a corner was meant.
-        for index in np.flatnonzero(distance <= within / 2):
+        for index in map(int, np.flatnonzero(distance <= within / 2)):
             if not load_parts()[meanings[index].part].is_curve:
                 return meanings[index]
         return meanings[best]

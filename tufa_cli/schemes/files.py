@@ -33,7 +33,8 @@ def builtin_folder() -> Traversable:
 def builtin_text(name: str) -> str:
     """The text of one shipped file."""
     try:
-        return (builtin_folder() / name).read_text(encoding="utf-8")
+        text: str = (builtin_folder() / name).read_text(encoding="utf-8")
+        return text
     except FileNotFoundError:
         raise TufaError(
             f"the installed package has no schemes/{name}", "reinstall tufa-cli"

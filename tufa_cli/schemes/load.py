@@ -21,16 +21,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tufa_cli.errors import InputError, ProblemsError, UnknownNameError, nearest
+from tufa_cli.schemes.derive import default_name, derived_flip, derived_skeleton, told_apart
 from tufa_cli.schemes.files import builtin_names, builtin_text
 from tufa_cli.schemes.model import Scheme
-from tufa_cli.schemes.parts import Meaning, PlaceIndex, canonical, free_place, load_parts, mirrored
+from tufa_cli.schemes.parts import Meaning, PlaceIndex, canonical, free_place, load_parts
 
 _KEYS = {
     "name",
@@ -47,6 +47,10 @@ _KEYS = {
 _MOST_POINTS = 10_000
 #: And in `place`: coordinates on the plane, of which the face fills the unit square.
 _FARTHEST = 10.0
+#: Equal mistakes of which a file has many are listed so often.
+_LISTED = 20
+#: The parser in C, where PyYAML has it: ten times faster on thousands of points.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _POINT_KEYS = {"part", "t", "from", "to", "count", "name", "names", "place"}
 
 
@@ -58,12 +62,23 @@ def get_scheme(name_or_file: str) -> Scheme:
     known = _by_any_name()
     if name_or_file.lower() in known:
         return builtin_scheme(known[name_or_file.lower()])
-    path = Path(name_or_file)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        return read_scheme(path)
+    if is_scheme_file(name_or_file):
+        return read_scheme(Path(name_or_file))
     raise UnknownNameError(
         "scheme", name_or_file, known, "see 'tufa-cli schemes list', or give a scheme's YAML file"
     )
+
+
+def is_scheme_file(name_or_file: str) -> bool:
+    """Whether ``get_scheme`` takes this for a file, not for a shipped scheme's name."""
+    path = Path(name_or_file)
+    looks = path.suffix in (".yaml", ".yml") or path.is_file()
+    return looks and not is_shipped_name(name_or_file)
+
+
+def is_shipped_name(name: str) -> bool:
+    """Whether a name or alias is that of a shipped scheme."""
+    return name.lower() in _by_any_name()
 
 
 def scheme_names() -> list[str]:
@@ -89,12 +104,16 @@ def _by_any_name() -> Mapping[str, str]:
 
 def read_scheme(path: Path) -> Scheme:
     """A scheme from a YAML file of the user's."""
+    return parse_scheme(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a scheme file; raises InputError."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InputError(path, f"cannot read the scheme: {reason}") from None
-    return parse_scheme(text, str(path))
 
 
 def parse_scheme(text: str, where: str) -> Scheme:
@@ -102,8 +121,20 @@ def parse_scheme(text: str, where: str) -> Scheme:
 
     Raises InputError when the text is not YAML and ProblemsError with every mistake it has.
     """
+    scheme, problems = inspect_scheme(text, where)
+    if problems:
+        raise ProblemsError(where, problems, "the keys are described in docs/schemes.md")
+    return scheme
+
+
+def inspect_scheme(text: str, where: str) -> tuple[Scheme, list[str]]:
+    """What can be read of a scheme file, and every mistake in it.
+
+    Where there are mistakes the scheme holds the sound points alone, and its indices mean little.
+    Raises InputError when the text is no YAML mapping.
+    """
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
@@ -111,10 +142,7 @@ def parse_scheme(text: str, where: str) -> Scheme:
     if not isinstance(raw, dict):
         raise InputError(where, "a scheme file is a mapping with name, source and points")
     problems: list[str] = []
-    scheme = _build(raw, problems)
-    if problems:
-        raise ProblemsError(where, problems, "the keys are described in docs/schemes.md")
-    return scheme
+    return _build(raw, problems), problems
 
 
 def _build(raw: dict[str, Any], problems: list[str]) -> Scheme:
@@ -157,6 +185,7 @@ def _points(raw: Any, problems: list[str]) -> tuple[list[Meaning], list[str], in
         return [], [], 0
     meanings: list[Meaning] = []
     names: list[str] = []
+    derived: set[int] = set()
     count = 0
     for number, entry in enumerate(raw):
         where = f"points[{number}]"
@@ -180,8 +209,11 @@ def _points(raw: Any, problems: list[str]) -> tuple[list[Meaning], list[str], in
         fractions = _fractions(entry, curve, where, problems)
         count += max(len(fractions), 1)
         if part in load_parts() and all(0 <= t <= 1 for t in fractions):
+            given = _names(entry, fractions, where, problems)
+            derived |= set() if given else set(range(len(meanings), len(meanings) + len(fractions)))
             meanings += [canonical(part, t) for t in fractions]
-            names += _names(entry, part, fractions, where, problems)
+            names += given or [default_name(part, t) for t in fractions]
+    names = told_apart(names, meanings, derived)
     problems += _doubles(meanings, names)
     return meanings, names, count
 
@@ -217,6 +249,8 @@ def _doubles(meanings: list[Meaning], names: list[str]) -> list[str]:
         if twin is not None:
             problems.append(f"points {twin} and {i} both mean {meaning}")
         index.add(meaning)
+    if len(problems) > _LISTED:
+        problems[_LISTED:] = [f"{len(problems) - _LISTED} more pairs of points mean the same"]
     if not problems:
         seen: set[str] = set()
         for name in names:
@@ -255,26 +289,21 @@ def _fractions(entry: dict[str, Any], curve: bool, where: str, problems: list[st
 
 
 def _names(
-    entry: dict[str, Any], part: str, fractions: list[float], where: str, problems: list[str]
+    entry: dict[str, Any], fractions: list[float], where: str, problems: list[str]
 ) -> list[str]:
+    """The names that an entry gives its points; empty where it gives none."""
     given = entry.get("names", [entry["name"]] if "name" in entry else None)
-    if given is not None:
-        if not isinstance(given, list) or len(given) != len(fractions):
-            problems.append(f"{where}: {len(fractions)} names expected")
-            return []
-        return [str(name) for name in given]
-    if not load_parts()[part].is_curve:
-        return [part]
-    return [f"{part}_{round(t * 1000):04d}" for t in fractions]
+    if given is None:
+        return []
+    if not isinstance(given, list) or len(given) != len(fractions):
+        problems.append(f"{where}: {len(fractions)} names expected")
+        return []
+    return [str(name) for name in given]
 
 
 def _flip(raw: Any, meanings: list[Meaning], count: int, problems: list[str]) -> tuple[int, ...]:
     given = dict(pair for a, b in _pairs(raw, "flip", count, problems) for pair in ((a, b), (b, a)))
-    index = PlaceIndex(meanings)
-    flip = []
-    for i, meaning in enumerate(meanings):
-        found = given.get(i, index.find(mirrored(meaning)))
-        flip.append(-1 if found is None else found)
+    flip = [given.get(i, partner) for i, partner in enumerate(derived_flip(meanings))]
     if not problems:
         for i, j in enumerate(flip):
             if j >= 0 and flip[j] != i:
@@ -287,13 +316,7 @@ def _skeleton(
 ) -> tuple[tuple[int, int], ...]:
     edges = _pairs(raw.get("skeleton"), "skeleton", count, problems)
     if "skeleton" not in raw:
-        for part in load_parts().values():
-            if not part.is_curve or not any(m.part == part.name for m in meanings):
-                continue
-            ends = {canonical(str(part.start)): 0.0, canonical(str(part.end)): 1.0}
-            along = [(m.t, i) for i, m in enumerate(meanings) if m.part == part.name]
-            along += [(ends[m], i) for i, m in enumerate(meanings) if m in ends]
-            edges += list(pairwise(i for _, i in sorted(along)))
+        edges += derived_skeleton(meanings)
     return tuple(edges + _pairs(raw.get("skeleton_also"), "skeleton_also", count, problems))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from itertools import groupby
 
+from tufa_cli.errors import ProblemsError
 from tufa_cli.schemes.load import parse_scheme
 from tufa_cli.schemes.model import Scheme
 from tufa_cli.schemes.parts import FREE, load_parts
@@ -26,10 +27,16 @@ def scheme_to_yaml(scheme: Scheme, comment: str = "") -> str:
     head.append(f"source: {json.dumps(scheme.source, ensure_ascii=False)}")
     normaliser = "plane_box" if scheme.normaliser is None else list(scheme.normaliser)
     head.append(f"normaliser: {normaliser}")
-    text = "\n".join([*head, "points:", *_points(scheme, False)]) + "\n"
-    derived = parse_scheme(text, scheme.name)
-    if derived.names != scheme.names:
-        text = "\n".join([*head, "points:", *_points(scheme, True)]) + "\n"
+    body = _points(scheme, scheme.names)
+    try:
+        derived = parse_scheme(_text(head, body), scheme.name)
+        if derived.names != scheme.names:
+            body = _points(scheme, derived.names)
+    except ProblemsError:
+        # Without their own names two points have one; any other mistake is raised here.
+        body = _points(scheme, None)
+        derived = parse_scheme(_text(head, body), scheme.name)
+    text = _text(head, body)
     if derived.flip != scheme.flip:
         pairs = [[i, j] for i, j in enumerate(scheme.flip) if i <= j and derived.flip[i] != j]
         text += f"flip: {json.dumps(pairs)}\n"
@@ -38,27 +45,42 @@ def scheme_to_yaml(scheme: Scheme, comment: str = "") -> str:
     return text
 
 
-def _points(scheme: Scheme, named: bool) -> Iterator[str]:
-    """One line a point, or a run of points along one curve, with the run's indices behind it."""
+def _text(head: list[str], points: list[str]) -> str:
+    return "\n".join([*head, "points:", *points]) + "\n"
+
+
+def _points(scheme: Scheme, derived: Sequence[str] | None) -> list[str]:
+    """One line a point, or a run of points along one curve, with the run's indices behind it.
+
+    derived: the names that points get when the file gives none; those that differ are written,
+        all of them for None.
+    """
+    lines = []
     for _, run in groupby(range(len(scheme)), key=lambda i: _run(scheme, i)):
         indices = list(run)
-        part = scheme.meanings[indices[0]].part
-        fractions = [scheme.meanings[i].t for i in indices]
+        meaning = scheme.meanings[indices[0]]
         names = [scheme.names[i] for i in indices]
-        place = scheme.meanings[indices[0]].place
-        if place is not None:
-            entry = f"place: [{place[0]:g}, {place[1]:g}]"
-            names = names if named or not names[0].startswith("place_") else []
-        elif not load_parts()[part].is_curve:
-            entry, names = f"part: {part}", names if named else []
+        one = meaning.place is not None or not load_parts()[meaning.part].is_curve
+        if meaning.place is not None:
+            entry = f"place: [{meaning.place[0]:g}, {meaning.place[1]:g}]"
+        elif one:
+            entry = f"part: {meaning.part}"
         else:
-            entry = f"part: {part}, t: [{', '.join(f'{t:g}' for t in fractions)}]"
-            names = names if named else []
-        if names:
-            one = place is not None or not load_parts()[part].is_curve
+            entry = f"part: {meaning.part}, {_along([scheme.meanings[i].t for i in indices])}"
+        if derived is None or names != [derived[i] for i in indices]:
             entry += f", name: {json.dumps(names[0])}" if one else f", names: {json.dumps(names)}"
         last = f"-{indices[-1]}" if len(indices) > 1 else ""
-        yield f"  - {{{entry}}}  # {indices[0]}{last}"
+        lines.append(f"  - {{{entry}}}  # {indices[0]}{last}")
+    return lines
+
+
+def _along(fractions: list[float]) -> str:
+    """Where points lie on a curve, in the shortest words that are as good as six decimals."""
+    first, last, count = fractions[0], fractions[-1], len(fractions)
+    step = (last - first) / max(count - 1, 1)
+    if count >= 4 and all(abs(first + i * step - t) < 2e-6 for i, t in enumerate(fractions)):
+        return f"from: {first:g}, to: {last:g}, count: {count}"
+    return f"t: [{', '.join(f'{t:g}' for t in fractions)}]"
 
 
 def _run(scheme: Scheme, index: int) -> tuple[str, int]:

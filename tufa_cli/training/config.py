@@ -18,7 +18,7 @@ import yaml
 
 from tufa_cli.data.augment import AugmentConfig
 from tufa_cli.errors import InputError, ProblemsError, nearest
-from tufa_cli.model.config import SIZES
+from tufa_cli.model.config import SIZES, model_config
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,12 @@ class TrainConfig:
 
     packs: pack files (relative to the working folder). model: a size; model_options: single values
     of ModelConfig. init: weights file to start from, or None.
-    steps, batch_size: optimiser steps and faces per step. lr is the peak after ``warmup`` steps and
+    encoder_init: a state dict for the encoder alone (DINO's ViT-S for s8 and s16, or any with
+    ``encoder_map``: parts of its keys to what they are here); encoder_sha256: its checksum, checked
+    when given. encoder_lr: the encoder's rate over lr; layer_decay: every block of a ViT learns at
+    this times the rate of the one above it.
+    steps, batch_size: optimiser steps and faces per step, over all ranks. accumulate: a step's
+    faces go through the network in so many pieces. lr is the peak after ``warmup`` steps and
     falls to ``lr_end`` times itself along a half cosine. ema: decay of the averaged weights, which
     are what is validated and saved.
     temperature, shares: how sources are drawn (data.packed.group_shares).
@@ -35,17 +40,25 @@ class TrainConfig:
     align_penalty: weight of their squared length.
     validate_every, save_every: in steps. limit_per_group: at most so many faces of a source and
     scheme (for comparisons), or None. sources, schemes: train on these alone, or None for all.
-    amp: "bf16", "fp16" (GPU only) or "off".
+    patience: stop after so many validations without a better mean, or None.
+    amp: "bf16", "fp16" (GPU only) or "off". compile: use torch.compile where it works.
+    tensorboard: also write event files (needs the tensorboard package).
     """
 
     packs: tuple[str, ...] = ()
     model: str = "nano"
     model_options: Mapping[str, Any] = field(default_factory=dict)
     init: str | None = None
+    encoder_init: str | None = None
+    encoder_map: Mapping[str, str] = field(default_factory=dict)
+    encoder_sha256: str | None = None
+    encoder_lr: float = 1.0
+    layer_decay: float = 1.0
     name: str = "run"
     seed: int = 0
     steps: int = 10000
     batch_size: int = 64
+    accumulate: int = 1
     lr: float = 1e-3
     lr_end: float = 0.01
     warmup: int = 300
@@ -61,7 +74,10 @@ class TrainConfig:
     limit_per_group: int | None = None
     validate_every: int = 500
     save_every: int = 250
+    patience: int | None = None
     amp: Literal["bf16", "fp16", "off"] = "bf16"
+    compile: bool = False
+    tensorboard: bool = False
     device: str = "auto"
     threads: int | None = None
     workers: int = 1
@@ -108,9 +124,8 @@ def read_config(
     for word in words:
         _set_word(raw, word, problems)
     config = _build(kind, raw, "", problems)
-    if config is not None and not problems:
-        check(config, problems)
-    if problems or config is None:
+    check(config, problems)
+    if problems:
         raise ProblemsError(path or "config", problems, "tufa-cli config show lists the keys")
     return config
 
@@ -150,7 +165,7 @@ def _build(kind: type, raw: Mapping[str, Any], prefix: str, problems: list[str])
                 values[key] = converted
             else:
                 problems.append(f"{prefix}{key}: {value!r} is not {_describe(hints[key])}")
-    return kind(**values) if not problems else None
+    return kind(**values)
 
 
 def _convert(hint: Any, value: Any) -> tuple[bool, Any]:
@@ -168,8 +183,8 @@ def _convert(hint: Any, value: Any) -> tuple[bool, Any]:
         return isinstance(value, list), tuple(value) if isinstance(value, list) else value
     if origin is not None or hint is Mapping:
         return isinstance(value, Mapping), value
-    if isinstance(value, bool):
-        return False, value
+    if isinstance(value, bool) or hint is bool:
+        return isinstance(value, bool) and hint is bool, value
     if hint is float:
         if isinstance(value, str):
             try:
@@ -186,21 +201,37 @@ def _describe(hint: Any) -> str:
     args = typing.get_args(hint)
     if typing.get_origin(hint) is Literal:
         return "one of " + ", ".join(map(str, args))
-    words = {int: "a whole number", float: "a number", str: "a text"}
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         return _describe(args[0]) + " or null"
     return words.get(hint, "a list" if typing.get_origin(hint) is tuple else "a mapping")
 
 
 def _check(config: TrainConfig, problems: list[str]) -> None:
+    """Values of the right type that cannot be; keys with a mistake already have their default."""
+    found = []
     if not config.packs:
-        problems.append("packs: name at least one pack file")
+        found.append("packs: name at least one pack file")
     if config.model not in SIZES:
-        problems.append(f"model: unknown size '{config.model}', known: {', '.join(SIZES)}")
-    for key in ("steps", "batch_size", "validate_every", "save_every"):
+        near = nearest(config.model, SIZES, 1)
+        offer = f"did you mean {near[0]}?" if near else f"known: {', '.join(SIZES)}"
+        found.append(f"model: unknown size '{config.model}', {offer}")
+    try:
+        model_config(config.model if config.model in SIZES else "nano", config.model_options)
+    except ProblemsError as error:
+        found += [f"model_options: {problem}" for problem in error.problems]
+    for key in ("steps", "batch_size", "accumulate", "validate_every", "save_every"):
         if getattr(config, key) < 1:
-            problems.append(f"{key}: must be at least 1")
+            found.append(f"{key}: must be at least 1")
+    if config.batch_size % max(config.accumulate, 1):
+        found.append("accumulate: batch_size must be a multiple of it")
+    if config.patience is not None and config.patience < 1:
+        found.append("patience: must be at least 1, or null")
+    if not 0 < config.layer_decay <= 1:
+        found.append("layer_decay: must be above 0, at most 1")
     if config.lr <= 0:
-        problems.append("lr: must be greater than 0")
+        found.append("lr: must be greater than 0")
     if not 0 <= config.ema < 1:
-        problems.append("ema: must be in 0..1, below 1")
+        found.append("ema: must be in 0..1, below 1")
+    told = {problem.split(":")[0] for problem in problems}
+    problems += [text for text in found if text.split(":")[0] not in told]

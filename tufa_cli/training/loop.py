@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tufa_cli.data.augment import NONE
@@ -22,29 +24,41 @@ from tufa_cli.data.packed import Batch, MixedSampler, PackedFaces, collate, grou
 from tufa_cli.errors import TufaError
 from tufa_cli.model.predict import pick_device
 from tufa_cli.training.config import TrainConfig
-from tufa_cli.training.loss import landmark_loss
+from tufa_cli.training.distributed import Ranks, ranks
+from tufa_cli.training.environment import environment
+from tufa_cli.training.metrics import MetricsLog
 from tufa_cli.training.state import TrainState
-from tufa_cli.training.validate import validate
-from tufa_cli.writing import replacing, write_text
+from tufa_cli.training.step import Stepper
+from tufa_cli.training.validate import mean_scores, validate
+from tufa_cli.writing import write_text
 
 WEIGHTS_TERMS = (
     "research use only: trained on photos whose datasets allow research and non-commercial use; "
     "see WEIGHTS_LICENSE.md"
 )
+#: Steps between reports, and between the looks that several ranks take whether one must stop.
+_TELL_EVERY, _ASK_EVERY = 50, 10
 
 
 @dataclass
 class Progress:
-    """What a callback gets: kind "step", "validation", "saved" or "done"."""
+    """What a callback gets: kind "step", "validation", "saved", "remark", "stopped" or "done".
+
+    loss: mean distance in % of the crop since the last report. wait_share: of the time that went
+    into waiting for data. memory_mb: the most a GPU held, NaN on a CPU.
+    """
 
     kind: str
     step: int
     steps: int
     loss: float = float("nan")
     seconds_per_step: float = float("nan")
+    faces_per_second: float = float("nan")
     wait_share: float = float("nan")
+    memory_mb: float = float("nan")
     nme_percent: dict[str, float] = field(default_factory=dict)
     path: str = ""
+    text: str = ""
 
 
 Report = Callable[[Progress], None]
@@ -60,8 +74,9 @@ def train(
 ) -> TrainState:
     """Run (or go on with) a training in the folder ``out``.
 
-    Writes config.yaml, last.pt (checkpoint), metrics.csv, best.pt and final.pt (weights). SIGTERM
-    and SIGINT finish the step, save and stop. stop_at: leave after that step (tests, stretches).
+    Writes config.yaml, environment.json, last.pt (checkpoint), metrics.csv, best.pt and final.pt
+    (weights). SIGTERM and SIGINT finish the step, save and stop. stop_at: leave after that step
+    (tests, stretches). Under torchrun the ranks share every batch; the first one writes.
 
     Raises TufaError when ``out`` holds a run and resume is not given, or a loss is not finite.
     """
@@ -71,30 +86,36 @@ def train(
         raise TufaError(f"{out}: holds a run already", "use --resume to go on with it")
     if config.threads:
         torch.set_num_threads(config.threads)
-    device = pick_device(config.device)
-    dataset = PackedFaces([Path(p) for p in config.packs], _input_size(config), config.augment)
-    train_rows, val_rows = (_select(dataset, split, config) for split in ("train", "val"))
-    if not len(train_rows):
-        raise TufaError("the packs hold no training faces for these sources and schemes")
-    state = TrainState(config, dataset, device)
-    out.mkdir(parents=True, exist_ok=True)
-    if last.exists():
-        state.load(last)
-        _cut_metrics(out / "metrics.csv", state.step)
-    write_text(out / "config.yaml", yaml.safe_dump(config.to_dict(), sort_keys=False), True)
-    plain = PackedFaces([Path(p) for p in config.packs], dataset.size, NONE)
-    runner = _Runner(state, dataset, plain, train_rows, val_rows, out, report)
-    runner.run(min(config.steps, stop_at or config.steps))
+    with ranks(pick_device(config.device)) as (ours, device):
+        dataset = PackedFaces([Path(p) for p in config.packs], input_size(config), config.augment)
+        train_rows, val_rows = (select_rows(dataset, split, config) for split in ("train", "val"))
+        if not len(train_rows):
+            raise TufaError("the packs hold no training faces for these sources and schemes")
+        state = TrainState(config, dataset, device)
+        if last.exists():
+            state.load(last)
+        ours.wait()
+        if ours.is_main:
+            _prepare(out, config, environment(device, ours.world))
+        runner = _Runner(state, dataset, train_rows, val_rows, out, ours, report)
+        runner.run(min(config.steps, stop_at or config.steps))
     return state
 
 
-def _input_size(config: TrainConfig) -> int:
+def _prepare(out: Path, config: TrainConfig, where: dict[str, Any]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "config.yaml", yaml.safe_dump(config.to_dict(), sort_keys=False), True)
+    write_text(out / "environment.json", json.dumps(where, indent=1) + "\n", True)
+
+
+def input_size(config: TrainConfig) -> int:
+    """Side of the crops in pixels that the config's network sees."""
     from tufa_cli.model.config import model_config
 
     return model_config(config.model, config.model_options).input_size
 
 
-def _select(dataset: PackedFaces, split: str, config: TrainConfig) -> NDArray[np.intp]:
+def select_rows(dataset: PackedFaces, split: str, config: TrainConfig) -> NDArray[np.intp]:
     """Rows of a split that the config trains on, cut to ``limit_per_group`` for training."""
     rows = dataset.rows(split)
     for names, of in ((config.sources, dataset.source_of), (config.schemes, dataset.scheme_of)):
@@ -124,48 +145,96 @@ class _Runner:
         self,
         state: TrainState,
         dataset: PackedFaces,
-        plain: PackedFaces,
         train_rows: NDArray[np.intp],
         val_rows: NDArray[np.intp],
         out: Path,
+        ours: Ranks,
         report: Report,
     ) -> None:
-        self.state, self.config, self.out, self.report = state, state.config, out, report
-        self.dataset, self.plain, self.val_rows = dataset, plain, val_rows
+        self.state, self.config, self.out, self.ranks = state, state.config, out, ours
+        self.report: Report = report if ours.is_main else lambda progress: None
+        self.dataset, self.val_rows = dataset, val_rows
+        self.plain = PackedFaces(dataset.paths, dataset.size, NONE)
         self.groups, self.share = group_shares(
             dataset, train_rows, self.config.temperature, self.config.shares
         )
-        self.scaler = torch.amp.GradScaler(enabled=self.config.amp == "fp16")
-        self.stopping = False
+        self.log = MetricsLog(out, state.step, self.config.tensorboard) if ours.is_main else None
+        self.asked = False
 
     def run(self, last_step: int) -> None:
         state, config = self.state, self.config
-        waited = worked = 0.0
-        losses: list[float] = []
+        stepper = Stepper(state, self.ranks, self.out)
+        for remark in [*stepper.remarks, *self._remarks()]:
+            self.report(Progress("remark", state.step, config.steps, text=remark))
+        meter = _Meter(state, config.batch_size)
         with stop_signals(self._ask):
-            mark = time.perf_counter()
-            for batch in self._batches(last_step):
-                began = time.perf_counter()
-                waited += began - mark
-                losses.append(self._step(batch))
+            batches = self._batches(last_step)
+            while state.step < last_step:
+                with meter.waiting():
+                    pieces = list(islice(batches, config.accumulate))
+                meter.add(stepper.step(pieces))
                 state.step += 1
                 state.update_average()
-                mark = time.perf_counter()
-                worked += mark - began
-                if state.step % 50 == 0 or state.step == last_step:
-                    self._tell("step", losses, waited, worked)
-                    losses, waited, worked = [], 0.0, 0.0
+                stopping = self._must_stop() or self._tired()
+                ends = state.step == last_step or stopping
+                if state.step % _TELL_EVERY == 0 or ends:
+                    stepper.check()
+                    self._tell(meter)
                 if state.step % config.validate_every == 0 or state.step == config.steps:
+                    stepper.check()
                     self._validate()
-                if state.step % config.save_every == 0 or state.step == last_step or self.stopping:
-                    state.save(self.out / "last.pt")
-                    self.report(Progress("saved", state.step, config.steps))
-                if self.stopping:
+                    ends = ends or self._tired()
+                if state.step % config.save_every == 0 or ends:
+                    stepper.check()
+                    self._save()
+                    # Asked while it saved: nothing is left to do.
+                    ends = ends or (self.asked and self.ranks.world == 1)
+                meter.restart()
+                if ends:
                     break
-                mark = time.perf_counter()
-        if state.step >= config.steps:
+        self._finish()
+
+    def _finish(self) -> None:
+        state = self.state
+        done = state.step >= self.config.steps
+        if self.ranks.is_main and (done or self._tired()):
             state.export(self.out / "final.pt", self._meta())
-            self.report(Progress("done", state.step, config.steps, path=str(self.out / "final.pt")))
+            if self._tired() and not done:
+                text = f"no better validation since step {state.best['step']}"
+                self.report(Progress("stopped", state.step, self.config.steps, text=text))
+            path = str(self.out / "final.pt")
+            self.report(Progress("done", state.step, self.config.steps, path=path))
+        if self.log is not None:
+            self.log.close()
+        self.ranks.wait()
+
+    def _save(self) -> None:
+        if self.ranks.is_main:
+            self.state.save(self.out / "last.pt")
+            self.report(Progress("saved", self.state.step, self.config.steps))
+
+    def _remarks(self) -> list[str]:
+        remarks = []
+        if self.state.unused_keys and self.state.step == 0:
+            keys = ", ".join(self.state.unused_keys[:4])
+            remarks.append(f"the encoder's file has keys without a place here: {keys}")
+        norms = any(isinstance(m, torch.nn.BatchNorm2d) for m in self.state.live.modules())
+        if norms and self.ranks.world > 1 and self.state.device.type != "cuda":
+            remarks.append("batch statistics are each rank's own on CPUs; model_options.norm=group")
+        return remarks
+
+    def _must_stop(self) -> bool:
+        """Whether a signal came; several ranks agree, so that none waits for another."""
+        if self.ranks.world == 1:
+            return self.asked
+        if self.state.step % _ASK_EVERY:
+            return False
+        asked = torch.tensor(float(self.asked), device=self.state.device)
+        return bool(self.ranks.total(asked) > 0)
+
+    def _tired(self) -> bool:
+        patience = self.config.patience
+        return patience is not None and self.state.best["since"] >= patience
 
     def _batches(self, last_step: int) -> Iterator[Batch]:
         config = self.config
@@ -177,6 +246,9 @@ class _Runner:
             last_step,
             config.seed,
             config.augment,
+            self.ranks.rank,
+            self.ranks.world,
+            config.accumulate,
         )
         return iter(
             DataLoader(
@@ -192,60 +264,30 @@ class _Runner:
             )
         )
 
-    def _step(self, batch: Batch) -> float:
-        state, config = self.state, self.config
-        device = state.device
-        batch = Batch(*(t.to(device, non_blocking=True) for t in batch))
-        state.live.train()
-        factor = state.learning_rate()
-        for group in state.optimizer.param_groups:
-            group["lr"] = group["peak"] * factor
-        model, align = state.live["model"], state.live["align"]
-        images = model.normalise(batch.images).contiguous(memory_format=torch.channels_last)
-        dtype = torch.float16 if config.amp == "fp16" else torch.bfloat16
-        with torch.autocast(device.type, dtype, enabled=config.amp != "off"):
-            prediction = model(images, align(batch.scheme, batch.index), batch.valid)
-        losses = landmark_loss(prediction, batch)
-        total = losses.total + config.align_penalty * align.penalty()
-        if not torch.isfinite(total):
-            raise TufaError(
-                f"step {state.step}: the loss is not finite",
-                "lower lr or set amp=off; the last checkpoint is unharmed",
-            )
-        state.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(total).backward()
-        self.scaler.unscale_(state.optimizer)
-        torch.nn.utils.clip_grad_norm_(state.live.parameters(), config.grad_clip)
-        self.scaler.step(state.optimizer)
-        self.scaler.update()
-        return float(losses.points)
-
-    def _tell(self, kind: str, losses: list[float], waited: float, worked: float) -> None:
-        total = max(waited + worked, 1e-9)
-        progress = Progress(
-            kind,
-            self.state.step,
-            self.config.steps,
-            float(np.mean(losses)),
-            total / max(len(losses), 1),
-            waited / total,
-        )
-        self._log({"loss": progress.loss, "seconds_per_step": progress.seconds_per_step})
+    def _tell(self, meter: _Meter) -> None:
+        progress = meter.progress(self.config.steps)
+        if self.log is not None:
+            names = ("loss", "seconds_per_step", "faces_per_second", "wait_share")
+            self.log.add(self.state.step, {name: getattr(progress, name) for name in names})
         self.report(progress)
 
     def _validate(self) -> None:
         if not len(self.val_rows):
             return
         average = self.state.average
-        scores = validate(
-            average["model"], average["align"], self.plain, self.val_rows, self.state.device
-        )
-        self._log({f"nme {key}": value for key, value in scores.items()})
-        self.report(Progress("validation", self.state.step, self.config.steps, nme_percent=scores))
+        own = self.val_rows[self.ranks.rank :: self.ranks.world]
+        errors = validate(average["model"], average["align"], self.plain, own, self.state.device)
+        scores = mean_scores(self.ranks.gather(errors))
+        best = self.state.best
         score = float(np.mean(list(scores.values())))
-        if score < self.state.best["score"]:
-            self.state.best = {"score": score, "step": self.state.step}
-            self.state.export(self.out / "best.pt", self._meta(scores))
+        best["since"] += 1
+        if score < best["score"]:
+            best.update(score=score, step=self.state.step, since=0)
+            if self.ranks.is_main:
+                self.state.export(self.out / "best.pt", self._meta(scores))
+        if self.log is not None:
+            self.log.add(self.state.step, {f"nme {key}": value for key, value in scores.items()})
+        self.report(Progress("validation", self.state.step, self.config.steps, nme_percent=scores))
 
     def _meta(self, scores: dict[str, float] | None = None) -> dict[str, Any]:
         config = self.config.to_dict()
@@ -264,15 +306,8 @@ class _Runner:
             "config": config,
         }
 
-    def _log(self, values: dict[str, float]) -> None:
-        """Append to metrics.csv: step, name, value."""
-        with (self.out / "metrics.csv").open("a", newline="") as file:
-            writer = csv.writer(file)
-            for name, value in values.items():
-                writer.writerow([self.state.step, name, f"{value:.6g}"])
-
     def _ask(self) -> None:
-        self.stopping = True
+        self.asked = True
 
 
 @contextmanager
@@ -295,6 +330,46 @@ def stop_signals(ask: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class _Meter:
+    """Time and losses between two reports."""
+
+    def __init__(self, state: TrainState, batch_size: int) -> None:
+        self.state, self.batch_size = state, batch_size
+        self._losses: list[Tensor] = []
+        self._waited = self._spent = 0.0
+        self.restart()
+
+    def restart(self) -> None:
+        """Time spent on validating and saving is not a step's."""
+        self._mark = time.perf_counter()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._waited += time.perf_counter() - began
+
+    def add(self, loss: Tensor) -> None:
+        self._losses.append(loss)
+        self._spent += time.perf_counter() - self._mark
+        self.restart()
+
+    def progress(self, steps: int) -> Progress:
+        """What happened since the last report."""
+        device, count = self.state.device, max(len(self._losses), 1)
+        loss = float(torch.stack(self._losses).mean()) if self._losses else float("nan")
+        seconds = max(self._spent, 1e-9) / count
+        memory = float("nan")
+        if device.type == "cuda":
+            memory = torch.cuda.max_memory_allocated(device) / 2**20
+        found = Progress(
+            "step", self.state.step, steps, loss, seconds, self.batch_size / seconds,
+            self._waited / max(self._spent, 1e-9), memory,
+        )  # fmt: skip
+        self._losses, self._waited, self._spent = [], 0.0, 0.0
+        return found
+
+
 def quiet_worker(worker: int) -> None:
     """Workers leave threads to the step and signals to the main process."""
     import cv2
@@ -303,12 +378,3 @@ def quiet_worker(worker: int) -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def _cut_metrics(path: Path, step: int) -> None:
-    """Drop rows after the checkpoint's step: they will be made again."""
-    if not path.exists():
-        return
-    rows = [row for row in csv.reader(path.open(newline="")) if int(row[0]) <= step]
-    with replacing(path, overwrite=True) as temporary, temporary.open("w", newline="") as file:
-        csv.writer(file).writerows(rows)

@@ -18,6 +18,7 @@ from tufa_cli.model.build import build_model
 from tufa_cli.model.config import model_config
 from tufa_cli.model.weights import Weights, load_weights, save_weights
 from tufa_cli.training.config import TrainConfig
+from tufa_cli.training.encoder import load_encoder
 from tufa_cli.writing import replacing
 
 FORMAT = "tufa-checkpoint"
@@ -33,12 +34,22 @@ class TrainState:
         align = Alignment(dataset.plane, dataset.schemes)
         if config.init:
             _start_from(model, align, Path(config.init))
+        self.unused_keys: list[str] = []
+        if config.encoder_init:
+            self.unused_keys = load_encoder(
+                model.encoder,
+                Path(config.encoder_init),
+                config.encoder_map,
+                config.encoder_sha256,
+            )
         self.live = nn.ModuleDict({"model": model, "align": align}).to(device)
         self.live["model"].to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.live).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(_groups(self.live, config), betas=(0.9, 0.98))
+        self.scaler = torch.amp.GradScaler(device.type, enabled=config.amp == "fp16")
         self.step = 0
-        self.best: dict[str, Any] = {"score": math.inf, "step": 0}
+        #: Best mean validation score, its step, and how many validations ago that was.
+        self.best: dict[str, Any] = {"score": math.inf, "step": 0, "since": 0}
 
     def update_average(self) -> None:
         """Move the averaged weights; a short memory at first, so that early steps are forgotten."""
@@ -70,6 +81,7 @@ class TrainState:
             "live": self.live.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "step": self.step,
             "best": json.dumps(self.best),
             "torch_rng": torch.get_rng_state(),
@@ -93,7 +105,8 @@ class TrainState:
             self.optimizer.load_state_dict(payload["optimizer"])
         except (RuntimeError, ValueError):
             raise InputError(path, "a checkpoint of another size or other schemes") from None
-        self.step, self.best = payload["step"], json.loads(payload["best"])
+        self.scaler.load_state_dict(payload.get("scaler", {}))
+        self.step, self.best = payload["step"], self.best | json.loads(payload["best"])
         torch.set_rng_state(payload["torch_rng"].cpu())
 
     def export(self, path: Path, meta: dict[str, Any]) -> None:
@@ -104,11 +117,16 @@ class TrainState:
 
 
 #: What may differ between a run and its continuation: nothing that changes the numbers.
-_FREE_KEYS = {"device", "threads", "workers", "validate_every", "save_every", "name"}
+_FREE_KEYS = {
+    *("device", "threads", "workers", "validate_every", "save_every", "name", "tensorboard"),
+    "patience",
+}
 
 
 def _require_same_run(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-    changed = [k for k in ours if k not in _FREE_KEYS and theirs.get(k) != ours[k]]
+    # A key that the checkpoint's version did not know had its default.
+    known = TrainConfig().to_dict() | theirs
+    changed = [k for k in ours if k not in _FREE_KEYS and known[k] != ours[k]]
     if changed:
         raise TufaError(
             f"{path}: belongs to a run with other settings: {', '.join(changed)}",
@@ -117,20 +135,34 @@ def _require_same_run(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) 
 
 
 def _groups(live: nn.ModuleDict, config: TrainConfig) -> list[dict[str, Any]]:
-    """Optimiser groups: matrices decay; biases, norms and alignment do not."""
-    decay, plain = [], []
-    for parameter in live["model"].parameters():
-        (decay if parameter.dim() > 1 else plain).append(parameter)
-    groups = [
-        {"params": decay, "weight_decay": config.weight_decay, "peak": config.lr},
-        {"params": plain, "weight_decay": 0.0, "peak": config.lr},
-        {
-            "params": list(live["align"].parameters()),
-            "weight_decay": 0.0,
-            "peak": config.lr * config.align_lr,
-        },
+    """Optimiser groups: matrices decay; biases, norms and alignment do not.
+
+    The encoder learns at its own rate, the lower blocks of a ViT more slowly than the upper.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    depth = live["model"].config.depth
+    for name, parameter in live["model"].named_parameters():
+        decay = config.weight_decay if parameter.dim() > 1 else 0.0
+        peak = config.lr * _rate(name, depth, config)
+        groups.setdefault((decay, peak), []).append(parameter)
+    groups[0.0, -1.0] = list(live["align"].parameters())
+    return [
+        {"params": members, "weight_decay": decay, "peak": rate, "lr": rate}
+        for (decay, peak), members in groups.items()
+        for rate in [peak if peak >= 0 else config.lr * config.align_lr]
     ]
-    return [{**group, "lr": group["peak"]} for group in groups]
+
+
+def _rate(name: str, depth: int, config: TrainConfig) -> float:
+    """A parameter's rate over lr."""
+    if not name.startswith("encoder."):
+        return 1.0
+    words = name.split(".")
+    if words[1] == "blocks":
+        above = depth - 1 - int(words[2])
+    else:
+        above = 0 if words[1] == "norm" else depth
+    return config.encoder_lr * config.layer_decay**above
 
 
 def _start_from(model: nn.Module, align: Alignment, path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -23,8 +24,8 @@ def validate(
     rows: Sequence[int],
     device: torch.device,
     batch_size: int = 64,
-) -> dict[str, float]:
-    """NME in % by "source/scheme" over packed rows (model in evaluation mode, float32).
+) -> dict[str, NDArray]:
+    """Every face's NME in % by "source/scheme" over packed rows (evaluation mode, float32).
 
     dataset must have been opened without augmentation.
     """
@@ -42,7 +43,17 @@ def validate(
             key = dataset.source_of[row], dataset.scheme_of[row]
             pairs.setdefault(key, []).append((labels[i, :count].numpy(), points[i, :count].numpy()))
     errors = {key: _nme(key[1], dataset, faces) for key, faces in sorted(pairs.items())}
-    return {f"{s}/{name}": 100 * float(nme.mean()) for (s, name), nme in errors.items() if len(nme)}
+    return {f"{s}/{name}": 100 * nme for (s, name), nme in errors.items()}
+
+
+def mean_scores(parts: Sequence[Mapping[str, NDArray]]) -> dict[str, float]:
+    """The mean NME in % by "source/scheme" of what several ranks measured."""
+    found: dict[str, list[NDArray]] = {}
+    for part in parts:
+        for key, errors in part.items():
+            found.setdefault(key, []).append(errors)
+    merged = {key: np.concatenate(errors) for key, errors in sorted(found.items())}
+    return {key: float(errors.mean()) for key, errors in merged.items() if len(errors)}
 
 
 def _nme(name: str, dataset: PackedFaces, faces: list[tuple[NDArray, NDArray]]) -> NDArray:

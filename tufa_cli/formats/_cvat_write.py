@@ -1,0 +1,195 @@
+"""What the ``cvat`` format writes: images one after the other, and the labels they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
+from tufa_cli.errors import TufaError
+from tufa_cli.formats._base import states
+from tufa_cli.formats._files import photo_size, shortest
+from tufa_cli.formats._json import dump_json, to_text
+from tufa_cli.formats._names import FaceClass, FaceClasses, skeleton_of
+from tufa_cli.formats._xml import escaped, xml_name
+from tufa_cli.schemes import anchors_for, builtin_plane, get_scheme
+
+#: Names of attributes that say something else here.
+RESERVED = ("scheme",)
+
+_EDGE = (
+    '<line x1="{0:g}" y1="{1:g}" x2="{2:g}" y2="{3:g}" data-type="edge" data-node-from="{4}" '
+    'data-node-to="{5}"></line>'
+)
+_NODE = (
+    '<circle r="0.75" cx="{1:g}" cy="{2:g}" data-type="element node" data-element-id="{0}" '
+    'data-node-id="{0}" data-label-name="{3}"></circle>'
+)
+
+
+class CvatWriter:
+    """Writes ``<image>`` after ``<image>``, and remembers the labels for the head."""
+
+    def __init__(
+        self, target: Path, first_pixel: int, holds: Callable[[str, object, Face], bool]
+    ) -> None:
+        self.target, self.first_pixel, self._holds = target, first_pixel, holds
+        self._classes = FaceClasses()
+        self._attributes: dict[str, dict[str, None]] = {}
+        self._boxed: dict[str, None] = {}
+        self._count = 0
+
+    def image(self, image: AnnotatedImage, body: TextIO) -> None:
+        """One ``<image>`` with a skeleton, and a rectangle in its group, per face."""
+        size = photo_size(image)
+        words = [f'id="{self._count}"', f'name="{xml_name(image.path, self.target)}"']
+        if image.split:
+            words.append(f'subset="{xml_name(image.split, self.target)}"')
+        if size is not None:
+            words.append(f'width="{size[0]}" height="{size[1]}"')
+        self._count += 1
+        body.write(f"  <image {' '.join(words)}>\n")
+        for group, face in enumerate(image.faces, start=1):
+            body.writelines(f"{line}\n" for line in self._face(face, group))
+        body.write("  </image>\n")
+
+    def _face(self, face: Face, group: int) -> list[str]:
+        named = self._classes.of(face)
+        label = xml_name(named.label, self.target)
+        lines = [
+            f'    <skeleton label="{label}" source="{face.source}" z_order="0" group_id="{group}">'
+        ]
+        for name, value in self._said(face, named).items():
+            self._attributes.setdefault(named.label, {}).setdefault(name)
+            lines.append(
+                f'      <attribute name="{escaped(name)}">{escaped(to_text(value))}</attribute>'
+            )
+        lines += self._points(face, named)
+        lines.append("    </skeleton>")
+        if face.box is not None:
+            self._boxed.setdefault(named.label)
+            x, y, w, h = face.box.tolist()
+            x, y = x + self.first_pixel, y + self.first_pixel
+            corners = zip(("xtl", "ytl", "xbr", "ybr"), (x, y, x + w, y + h), strict=True)
+            place = " ".join(f'{name}="{shortest(value)}"' for name, value in corners)
+            lines.append(
+                f'    <box label="{label} box" source="{face.source}" occluded="0" {place} '
+                f'z_order="0" group_id="{group}">\n    </box>'
+            )
+        return lines
+
+    def _said(self, face: Face, named: FaceClass) -> dict[str, Any]:
+        held = {k: v for k, v in face.attributes.items() if self._holds(k, v, face)}
+        return held if named.scheme is None else {"scheme": named.scheme, **held}
+
+    def _points(self, face: Face, named: FaceClass) -> list[str]:
+        places = face.points_px + self.first_pixel
+        # A point that is not there must have some place: the middle of the others.
+        known = places[face.labelled]
+        x0, y0 = known.mean(axis=0).round(2).tolist() if len(known) else (0.0, 0.0)
+        lines = []
+        rows = zip(named.names, places.tolist(), states(face), strict=True)
+        for name, (x, y), state in rows:
+            if state == UNLABELLED:
+                x, y = x0, y0
+            lines.append(
+                f'      <points label="{escaped(name)}" source="{face.source}" '
+                f'outside="{int(state == UNLABELLED)}" occluded="{int(state == OCCLUDED)}" '
+                f'points="{shortest(x)},{shortest(y)}">\n      </points>'
+            )
+        return lines
+
+    def head(self) -> list[str]:
+        """The lines before the first image: a task with these labels."""
+        lines = ['<?xml version="1.0" encoding="utf-8"?>', "<annotations>"]
+        lines += ["  <version>1.1</version>", "  <meta>", "    <task>"]
+        lines += [f"      <size>{self._count}</size>", "      <labels>"]
+        for label in self._labels():
+            lines += _label_lines(label)
+            for part in label.get("sublabels", ()):
+                lines += _label_lines(part, parent=label["name"])
+        return [*lines, "      </labels>", "    </task>", "  </meta>"]
+
+    def labels(self) -> str:
+        """The labels as CVAT's raw JSON."""
+        return dump_json(self._labels(), self.target, indent=1) + "\n"
+
+    def _labels(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for (scheme, count), named in self._classes.found.items():
+            rows.append(
+                {
+                    "name": named.label,
+                    "type": "skeleton",
+                    "attributes": [
+                        {
+                            "name": name,
+                            "mutable": False,
+                            "input_type": "text",
+                            "default_value": "",
+                            "values": [],
+                        }
+                        for name in self._attributes.get(named.label, ())
+                    ],
+                    "sublabels": [
+                        {"name": name, "type": "points", "attributes": []} for name in named.names
+                    ],
+                    "svg": _svg(scheme, count, named.names),
+                }
+            )
+        for label in self._boxed:
+            rows.append({"name": f"{label} box", "type": "rectangle", "attributes": []})
+        return rows
+
+
+def _label_lines(label: dict[str, Any], parent: str | None = None) -> list[str]:
+    lines = [
+        "        <label>",
+        f"          <name>{escaped(label['name'])}</name>",
+        f"          <type>{label['type']}</type>",
+        "          <attributes>",
+    ]
+    for attribute in label["attributes"]:
+        name = f"<name>{escaped(attribute['name'])}</name>"
+        lines.append(
+            f"            <attribute>{name}<mutable>False</mutable><input_type>text</input_type>"
+            "<default_value></default_value><values></values></attribute>"
+        )
+    lines.append("          </attributes>")
+    if "svg" in label:
+        lines.append(f"          <svg>{escaped(label['svg'])}</svg>")
+    if parent is not None:
+        lines.append(f"          <parent>{escaped(parent)}</parent>")
+    return [*lines, "        </label>"]
+
+
+def _svg(scheme: str | None, count: int, names: Sequence[str]) -> str:
+    """How the skeleton looks in CVAT's label editor: nodes in 0..100, counted from 1."""
+    places = _layout(scheme, count)
+    parts = [
+        _EDGE.format(*places[a].tolist(), *places[b].tolist(), a + 1, b + 1)
+        for a, b in skeleton_of(scheme, count)
+    ]
+    for number, (name, (x, y)) in enumerate(zip(names, places.tolist(), strict=True), start=1):
+        parts.append(_NODE.format(number, x, y, escaped(name)))
+    return "".join(parts)
+
+
+def _layout(scheme: str | None, count: int) -> NDArray[np.float64]:
+    """(count, 2) places in 5..95: the scheme's on the plane, or rows of ten."""
+    try:
+        known = get_scheme(scheme) if scheme is not None else None
+        if known is not None and len(known) == count:
+            anchors = anchors_for(known, builtin_plane())
+            low, high = anchors.min(axis=0), anchors.max(axis=0)
+            side = max(float((high - low).max()), 1e-9)
+            return np.asarray(((anchors - (low + high) / 2) / side * 90 + 50).round(2))
+    except (TufaError, OSError):
+        pass
+    index = np.arange(count)
+    step = 90 / max(9, (count - 1) // 10)
+    return np.stack([5 + 10 * (index % 10), 5 + step * (index // 10)], axis=1).astype(float)

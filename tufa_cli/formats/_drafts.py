@@ -1,0 +1,181 @@
+"""Faces of annotation tools: named points and a rectangle that belong together.
+
+These tools know shapes, not faces. A face is written as a rectangle, which carries what is known
+of the face as a whole, and a named point for each landmark that has a place. A face without a box
+gets the rectangle of its points, marked as one that nobody drew.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, Face
+from tufa_cli.errors import InputError
+from tufa_cli.formats._base import BOX_FROM_POINTS, ReadOptions, Tally
+from tufa_cli.formats._json import one_number
+from tufa_cli.formats._names import FaceClass, Orders, Told
+
+FloatArray = NDArray[np.float64]
+
+#: What is said of a face beside its shapes, each only where it is needed.
+MARKS = ("scheme", "point_count", "score", "source", "box_source")
+
+_OCCLUDED_SUFFIX = re.compile(r"[-_. ]?\(?occluded\)?$", re.IGNORECASE)
+
+
+@dataclass
+class Point:
+    """A named point: x, y in image pixels, its visibility, and a model's confidence in it."""
+
+    name: str
+    x: float
+    y: float
+    state: int = VISIBLE
+    score: float | None = None
+
+
+@dataclass
+class Draft:
+    """A face while its shapes are gathered; ``where`` says for an error where it begins.
+
+    box: (4,) x, y, w, h in image pixels, or None. made: that box is only that of the points.
+    unnamed: the points are in the scheme's order; their names say nothing.
+    """
+
+    where: str = ""
+    told: Told = field(default_factory=Told)
+    points: list[Point] = field(default_factory=list)
+    box: FloatArray | None = None
+    made: bool = False
+    score: float | None = None
+    source: Literal["manual", "auto"] = "manual"
+    attributes: dict[str, Any] = field(default_factory=dict)
+    unnamed: bool = False
+
+    def take_marks(self, label: str | None, marks: Mapping[str, Any]) -> None:
+        """Take over the face's class, and what a file of ours says beside; raises ValueError."""
+        scheme, count = marks.get("scheme"), marks.get("point_count")
+        if not isinstance(scheme, (str, type(None))):
+            raise ValueError("scheme is not a name")
+        if count is not None and (type(count) is not int or not 0 <= count <= 100_000):
+            raise ValueError("point_count is not a number of points")
+        self.told = Told(label, scheme, count)
+        self.made = marks.get("box_source") == BOX_FROM_POINTS
+        self.score = one_number(marks.get("score"), "score")
+        self.source = "auto" if marks.get("source") == "auto" else "manual"
+
+    def face(self, orders: Orders) -> Face | None:
+        """The face; None when it is of another scheme than the one asked for.
+
+        Raises ValueError when the points' names do not tell which is which.
+        """
+        names = [point.name for point in self.points]
+        if self.unnamed or (len(names) > 1 and len(set(names)) == 1):
+            # All are called the same (the class): they stand in the order they were drawn in.
+            order = orders.of_unnamed(self.told, len(names))
+            names = [str(index) for index in range(len(names))]
+        else:
+            order = orders.of(self.told, list(dict.fromkeys(names)))
+        if order is None:
+            return None
+        places = np.full((order.count, 2), np.nan)
+        visibility = np.full(order.count, UNLABELLED, dtype=np.uint8)
+        confidence = np.zeros(order.count)
+        for name, point in zip(names, self.points, strict=True):
+            index = order.index.get(name)
+            if index is None:
+                of = f" of {order.scheme}" if order.scheme is not None else ""
+                raise ValueError(f"no point{of} is called '{name[:40]}'")
+            if visibility[index] != UNLABELLED:
+                raise ValueError(f"two points of one face are called '{name[:40]}'")
+            places[index] = point.x, point.y
+            visibility[index] = point.state
+            confidence[index] = point.score or 0.0
+        scored = bool(self.points) and all(point.score is not None for point in self.points)
+        return Face(
+            places,
+            scheme=order.scheme,
+            visibility=visibility,
+            confidence=confidence if scored else None,
+            box=None if self.made else self.box,
+            score=self.score,
+            attributes=self.attributes,
+            source=self.source,
+        )
+
+
+def names_in(drafts: Iterable[Draft], label: str | None) -> Iterator[str]:
+    """The point names of the drafts of one class, in their order."""
+    return (point.name for draft in drafts if draft.told.label == label for point in draft.points)
+
+
+def faces_of(
+    drafts: Iterable[Draft],
+    orders: Orders,
+    path: object,
+    options: ReadOptions,
+    tally: Tally,
+    hint: str | None = None,
+) -> tuple[Face, ...]:
+    """The faces of one photo's drafts; those that cannot be understood go to ``options.failed``.
+
+    hint: how the format groups points into faces, for who has two of one name in a face.
+    """
+    faces = []
+    for draft in drafts:
+        try:
+            face = draft.face(orders)
+        except ValueError as error:
+            options.failed(InputError(path, f"{draft.where}: {error}", hint=hint))
+            continue
+        if tally.took(face) and face is not None:
+            faces.append(face)
+    return tuple(faces)
+
+
+def box_drawn(face: Face) -> tuple[FloatArray, bool]:
+    """(4,) x, y, w, h of the face's rectangle, and whether it was only made from the points."""
+    if face.box is not None:
+        return face.box, False
+    tight = face.tight_box()
+    return (np.zeros(4) if tight is None else tight), True
+
+
+def marks_of(face: Face, named: FaceClass) -> dict[str, Any]:
+    """What must be said of a face beside its shapes; ``Draft.take_marks`` is the way back."""
+    found = {
+        "scheme": named.scheme,
+        "point_count": named.count,
+        "score": face.score,
+        "source": "auto" if face.source == "auto" else None,
+        "box_source": BOX_FROM_POINTS if face.box is None else None,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def visibility_in(name: str) -> tuple[str, int]:
+    """A point's name without the ending "-occluded" that stands for its visibility, and that."""
+    bare = _OCCLUDED_SUFFIX.sub("", name)
+    return (bare, OCCLUDED) if bare and bare != name else (name, VISIBLE)
+
+
+def corners_box(x1: float, y1: float, x2: float, y2: float) -> FloatArray:
+    """(4,) x, y, w, h of the box with these corners, in any order."""
+    return np.array([min(x1, x2), min(y1, y2), abs(x2 - x1), abs(y2 - y1)])
+
+
+def upright_box(box: FloatArray, degrees: float, about: tuple[float, float]) -> FloatArray:
+    """(4,) the upright box around one turned clockwise about a point, both in image pixels."""
+    x, y, w, h = box.tolist()
+    corners = np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]]) - about
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    turned = corners @ np.array([[c, s], [-s, c]]) + about
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    return np.concatenate([low, high - low])

@@ -1,0 +1,247 @@
+"""What points are called in files that name them, and which index a name stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tufa_cli.annotation import Face
+from tufa_cli.errors import TufaError
+from tufa_cli.formats._base import ReadOptions, first
+from tufa_cli.schemes import Scheme, get_scheme, scheme_names
+
+#: Class of a face whose scheme is not known.
+FACE = "face"
+
+#: The setting that tells the order of points a file names in its own way.
+NAMES_SETTING = {"names": "the file's point names in the scheme's order, with commas between"}
+
+
+@lru_cache(maxsize=256)
+def _known(name: str, count: int) -> Scheme | None:
+    """The scheme of this name, if it is known here and has so many points (0: any)."""
+    try:
+        scheme = get_scheme(name)
+    except (TufaError, OSError, ValueError):
+        return None  # a scheme that is not known here still has its name and number of points
+    return scheme if count in (0, len(scheme)) else None
+
+
+def point_names(scheme: str | None, count: int) -> list[str]:
+    """(count,) a name for each point: the scheme's where it is known, else numbers from 0."""
+    known = _known(scheme, count) if scheme is not None else None
+    return list(known.names) if known is not None else [str(index) for index in range(count)]
+
+
+def skeleton_of(scheme: str | None, count: int) -> list[tuple[int, int]]:
+    """Pairs of indices to draw lines between, none where the scheme is not known."""
+    known = _known(scheme, count) if scheme is not None else None
+    return list(known.skeleton) if known is not None else []
+
+
+def scheme_named(label: Any, count: int = 0) -> str | None:
+    """The known scheme that a class is named after and that has so many points (0: any)."""
+    if not isinstance(label, str) or Path(label).suffix or "/" in label or not label.strip():
+        return None
+    known = _known(label, count)
+    return known.name if known is not None else None
+
+
+def scheme_with_names(names: Iterable[str]) -> str | None:
+    """The shipped scheme whose points have exactly these names in this order, or None."""
+    return _by_point_names().get(tuple(names))
+
+
+@lru_cache(maxsize=1)
+def _by_point_names() -> dict[tuple[str, ...], str]:
+    return {get_scheme(name).names: name for name in scheme_names()}
+
+
+@dataclass(frozen=True)
+class FaceClass:
+    """What a file calls a kind of face, and each of its points.
+
+    scheme: what must be said beside, since the class alone does not tell a reader the scheme.
+    count: the same for the number of points.
+    """
+
+    label: str
+    names: tuple[str, ...]
+    scheme: str | None = None
+    count: int | None = None
+
+
+class FaceClasses:
+    """The classes of the faces that are written to one file: one per scheme and size."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str | None, int], FaceClass] = {}
+        self._labels: set[str] = set()
+
+    def of(self, face: Face) -> FaceClass:
+        """The face's class; the first of a scheme's name has it as label."""
+        key = (face.scheme, len(face.points_px))
+        if key not in self.found:
+            scheme, count = key
+            plain = scheme is not None and scheme.isprintable() and scheme.strip() == scheme != ""
+            label = str(scheme) if plain else FACE
+            while label in self._labels:
+                label = f"{label}-{count}"
+            self._labels.add(label)
+            told = scheme_named(label, count)
+            self.found[key] = FaceClass(
+                label,
+                tuple(point_names(scheme, count)),
+                scheme=scheme if told != scheme else None,
+                count=count if told is None else None,
+            )
+        return self.found[key]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which index each name stands for, in a face of ``count`` points of a scheme."""
+
+    scheme: str | None
+    count: int
+    index: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a file tells of a face's points beside their names.
+
+    label: the face's class. scheme, count: what a file of ours says beside.
+    declared: the names of the class's points in order, where the format lists them.
+    """
+
+    label: str | None = None
+    scheme: str | None = None
+    count: int | None = None
+    declared: tuple[str, ...] | None = None
+
+
+class Orders:
+    """Finds the order of named points; see docs/formats.md, "Names of points".
+
+    survey: gives all point names of a class of faces, in the order they first occur in the file;
+    called only where the names of one face do not tell, and once for a class.
+    by_text: names that are no numbers stand in the order of the alphabet, as dlib has it.
+    """
+
+    def __init__(
+        self,
+        options: ReadOptions,
+        survey: Callable[[str | None], Iterable[str]],
+        by_text: bool = False,
+    ) -> None:
+        self._survey = survey
+        self._surveyed: dict[str | None, list[str]] = {}
+        self._by_text = by_text
+        self._asked = get_scheme(options.scheme) if options.scheme is not None else None
+        given = options.settings.get("names")
+        self._given = None if given is None else [name.strip() for name in given.split(",")]
+
+    def of(self, told: Told, names: Sequence[str]) -> Order | None:
+        """The order for a face that has points of these names; None when it is of another scheme.
+
+        Raises ValueError when the names do not tell.
+        """
+        if self._given is not None:
+            return self._as_given(self._given, told)
+        own = _known(scheme_named(told.scheme or told.label) or "", 0)
+        size = told.count if told.declared is None else len(told.declared)
+        if self._asked is not None:
+            return self._as_asked(self._asked, own, size, told, names)
+        if own is not None and set(names) <= set(own.names) and size in (None, len(own)):
+            return Order(own.name, len(own), _indices(own.names))
+        index, count, _ = self._index(told, names)
+        return Order(told.scheme, count, index)
+
+    def of_unnamed(self, told: Told, count: int) -> Order | None:
+        """The order for a face whose points have no names of their own; None as for ``of``."""
+        scheme = scheme_named(told.scheme or told.label, count) or told.scheme
+        if self._asked is not None:
+            if len(self._asked) != count:
+                return None
+            scheme = self._asked.name
+        return Order(scheme, count, _indices([str(index) for index in range(count)]))
+
+    def _as_given(self, given: list[str], told: Told) -> Order:
+        asked = self._asked
+        if asked is not None and len(asked) != len(given):
+            raise ValueError(
+                f"the setting names has {len(given)} names, {asked.name} has {len(asked)} points"
+            )
+        scheme = asked.name if asked is not None else told.scheme or scheme_named(told.label)
+        return Order(scheme, len(given), _indices(given))
+
+    def _as_asked(
+        self, asked: Scheme, own: Scheme | None, size: int | None, told: Told, names: Sequence[str]
+    ) -> Order | None:
+        count = len(asked)
+        other = own is not None and own.name != asked.name
+        if size not in (None, count) or (other and own is not None and len(own) != count):
+            return None
+        if set(names) <= set(asked.names):
+            return Order(asked.name, count, _indices(asked.names))
+        if own is not None and set(names) <= set(own.names):
+            return Order(asked.name, count, _indices(own.names))
+        index, found, certain = self._index(told, names)
+        if not certain:
+            raise ValueError(
+                f"the names {first(names)} are not those of {asked.name} ({first(asked.names)}); "
+                "the setting names says their order"
+            )
+        return Order(asked.name, count, index) if found <= count else None
+
+    def _index(self, told: Told, names: Sequence[str]) -> tuple[dict[str, int], int, bool]:
+        """The index of each name, the number of points, and whether the order is more than a guess.
+
+        Names that are numbers are the indices, from 0 where a 0 occurs anywhere, else from 1.
+        """
+        if told.declared is not None:
+            return _indices(_in_order(told.declared)), len(told.declared), True
+        numbers = _numbers(names)
+        if told.count is not None and max(numbers or [-1]) < told.count and numbers is not None:
+            return dict(zip(names, numbers, strict=True)), told.count, True
+        everything = self._all(told.label)
+        numbers = _numbers(everything)
+        if numbers is None:
+            ordered = sorted(everything) if self._by_text else everything
+            return _indices(ordered), max(len(ordered), told.count or 0), self._by_text
+        base = 0 if 0 in numbers else 1
+        index = {name: value - base for name, value in zip(everything, numbers, strict=True)}
+        return index, max([told.count or 0, *(value + 1 for value in index.values())]), True
+
+    def _all(self, label: str | None) -> list[str]:
+        if label not in self._surveyed:
+            self._surveyed[label] = list(dict.fromkeys(self._survey(label)))
+        return self._surveyed[label]
+
+
+def _indices(names: Sequence[str]) -> dict[str, int]:
+    return {name: index for index, name in enumerate(names)}
+
+
+def _in_order(names: Sequence[str]) -> list[str]:
+    """Names as they are listed; numbers by their value."""
+    numbers = _numbers(names)
+    if numbers is None:
+        return list(names)
+    return [name for _, name in sorted(zip(numbers, names, strict=True))]
+
+
+def _numbers(names: Sequence[str]) -> list[int] | None:
+    """The names as whole numbers, or None where one is none; raises ValueError for 1 and 01."""
+    if not all(name.isascii() and name.isdigit() and len(name) <= 6 for name in names):
+        return None
+    values = [int(name) for name in names]
+    if len(set(values)) != len(values):
+        twin = next(value for value in values if values.count(value) > 1)
+        both = [name for name, value in zip(names, values, strict=True) if value == twin]
+        raise ValueError(f"the point names {first(both)} are one number")
+    return values

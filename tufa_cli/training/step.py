@@ -1,0 +1,142 @@
+"""One optimiser step: the faces of all pieces and ranks count as one batch."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tufa_cli.data.packed import Batch
+from tufa_cli.errors import TufaError
+from tufa_cli.model.tufa import Prediction
+from tufa_cli.training.distributed import Ranks
+from tufa_cli.training.loss import face_weight, landmark_loss
+from tufa_cli.training.state import TrainState
+from tufa_cli.writing import replacing
+
+
+class Joint(nn.Module):
+    """Network and alignment as one module, so that DDP and torch.compile see the whole."""
+
+    def __init__(self, model: nn.Module, align: nn.Module) -> None:
+        super().__init__()
+        self.model, self.align = model, align
+
+    def forward(
+        self, images: Tensor, scheme: Tensor, index: Tensor, valid: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Points, log scales (see ``Prediction``) and the alignment's penalty."""
+        crops = self.model.normalise(images).contiguous(memory_format=torch.channels_last)
+        points, log_scale = self.model(crops, self.align(scheme, index), valid)
+        return points, log_scale, self.align.penalty()
+
+
+@dataclass
+class _Unchecked:
+    """A step whose loss has not been looked at yet, so that a GPU need not be waited for."""
+
+    step: int
+    total: Tensor
+    pieces: Sequence[Batch]
+
+
+class Stepper:
+    """Steps of a run. Raises TufaError when a loss is not finite or memory does not suffice."""
+
+    def __init__(self, state: TrainState, ranks: Ranks, out: Path) -> None:
+        self.state, self.ranks, self.out = state, ranks, out
+        joint: nn.Module = Joint(state.live["model"], state.live["align"])
+        self.remarks: list[str] = []
+        if state.config.compile:
+            joint = self._compiled(joint)
+        self.joint = ranks.wrap(joint, state.device)
+        self._unchecked: _Unchecked | None = None
+
+    def _compiled(self, joint: nn.Module) -> nn.Module:
+        try:
+            import torch._dynamo
+
+            # A graph that cannot be compiled is run as it is instead of ending the run.
+            torch._dynamo.config.suppress_errors = True
+            return torch.compile(joint, dynamic=True)  # type: ignore[return-value]
+        except Exception as error:  # compilers fail in many ways, none of which is the user's
+            self.remarks.append(f"torch.compile does not work here ({error}); going on without")
+            return joint
+
+    def step(self, pieces: Sequence[Batch]) -> Tensor:
+        """Learn from one step's pieces; the mean distance in % of the crop, over all ranks."""
+        try:
+            return self._step(pieces)
+        except torch.OutOfMemoryError:
+            faces, half = len(pieces[0].images), 2 * self.state.config.accumulate
+            raise TufaError(
+                f"step {self.state.step}: {faces} faces at a time do not fit into memory",
+                f"accumulate={half} learns the same from pieces of half the size; "
+                "--find-batch-size says what fits",
+            ) from None
+
+    def _step(self, pieces: Sequence[Batch]) -> Tensor:
+        state, config = self.state, self.state.config
+        state.live.train()
+        factor = state.learning_rate()
+        for group in state.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+        pieces = [
+            Batch(*(t.to(state.device, non_blocking=True) for t in piece)) for piece in pieces
+        ]
+        weight = self.ranks.total(torch.stack([face_weight(piece).sum() for piece in pieces]).sum())
+        state.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=state.device)
+        points = torch.zeros((), device=state.device)
+        for i, piece in enumerate(pieces):
+            # Gradients of ranks are averaged: each counts its faces' share world times.
+            loss, distance = self._loss(piece, weight / self.ranks.world, len(pieces))
+            if state.device.type != "cuda":
+                # Looked at before going back: with places that are no numbers, sampling's
+                # backward on a CPU reads outside the picture and takes the process down.
+                self._unchecked = _Unchecked(state.step, loss.detach(), pieces)
+                self.check()
+            with self._kept_local(last=i == len(pieces) - 1):
+                state.scaler.scale(loss).backward()
+            total, points = total + loss.detach(), points + distance
+        self.check()
+        self._unchecked = _Unchecked(state.step, total, pieces)
+        state.scaler.unscale_(state.optimizer)
+        nn.utils.clip_grad_norm_(state.live.parameters(), config.grad_clip)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        return self.ranks.total(points) / self.ranks.world
+
+    def _loss(self, piece: Batch, weight: Tensor, pieces: int) -> tuple[Tensor, Tensor]:
+        config, device = self.state.config, self.state.device
+        dtype = torch.float16 if config.amp == "fp16" else torch.bfloat16
+        with torch.autocast(device.type, dtype, enabled=config.amp != "off"):
+            points, log_scale, penalty = self.joint(
+                piece.images, piece.scheme, piece.index, piece.valid
+            )
+        losses = landmark_loss(Prediction(points, log_scale), piece, weight)
+        return losses.total + config.align_penalty * penalty / pieces, losses.points
+
+    def _kept_local(self, last: bool) -> contextlib.AbstractContextManager[None]:
+        """Ranks exchange gradients once a step: after its last piece."""
+        if last or self.ranks.world == 1:
+            return contextlib.nullcontext()
+        return self.joint.no_sync()
+
+    def check(self) -> None:
+        """Raise TufaError when the loss of the last step was not finite; its batch is saved."""
+        seen, self._unchecked = self._unchecked, None
+        if seen is None or math.isfinite(float(seen.total)):
+            return
+        path = self.out / f"not_finite_{seen.step}_rank{self.ranks.rank}.pt"
+        with replacing(path, overwrite=True) as temporary:
+            torch.save([piece._asdict() for piece in seen.pieces], temporary)
+        raise TufaError(
+            f"step {seen.step}: the loss is not finite; its faces are in {path}",
+            "lower lr or set amp=off and go on with --resume; the last checkpoint is unharmed",
+        )
