@@ -169,7 +169,7 @@ def _detector(name: str | None, weights: Path | None, boxes: Path | None) -> Det
 def _labels(
     source: Path,
     format_name: str,
-    scheme: Scheme | str | None,
+    scheme: str | Scheme | None,
     images: Path | None,
     include: Path | None,
     exclude: Path | None,

@@ -42,6 +42,8 @@ class TrainConfig:
     scheme (for comparisons), or None. sources, schemes: train on these alone, or None for all.
     patience: stop after so many validations without a better mean, or None.
     amp: "bf16", "fp16" (GPU only) or "off". compile: use torch.compile where it works.
+    augment_on: "cpu" in the loader's processes, "device" whole batches at once, "auto" the latter
+    on a GPU.
     tensorboard: also write event files (needs the tensorboard package).
     """
 
@@ -81,6 +83,7 @@ class TrainConfig:
     device: str = "auto"
     threads: int | None = None
     workers: int = 1
+    augment_on: Literal["auto", "cpu", "device"] = "auto"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def to_dict(self) -> dict[str, Any]:

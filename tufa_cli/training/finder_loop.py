@@ -35,7 +35,8 @@ from tufa_cli.model.predict import pick_device
 from tufa_cli.training.finder_config import FinderTrainConfig
 from tufa_cli.training.finder_loss import finder_loss
 from tufa_cli.training.finder_mining import false_alarms
-from tufa_cli.training.loop import WEIGHTS_TERMS, quiet_worker, stop_signals
+from tufa_cli.training.loop import WEIGHTS_TERMS
+from tufa_cli.training.process import quiet_worker, stop_signals
 from tufa_cli.writing import replacing, write_text
 
 FORMAT = "tufa-finder-checkpoint"
