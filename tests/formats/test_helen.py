@@ -19,7 +19,10 @@ ROWS = "".join(f"{i} , {i}.5\n" for i in range(194))
 def test_as_it_is_given_out(put: Put, tmp_path: Path) -> None:
     """Two faces of a photo, in the order of their numbers; parts by the lists of names."""
     put("annotation/2.txt", "1000000002_1\n" + ROWS.replace("0 , 0.5", "2 , 2"))
-    put("annotation/10.txt", "1000000002_1\r\n" + ROWS.replace("\n", "\r\n").replace("\r\n", " \r\n"))
+    put(
+        "annotation/10.txt",
+        "1000000002_1\r\n" + ROWS.replace("\n", "\r\n").replace("\r\n", " \r\n"),
+    )
     put("annotation/1.txt", "\ufeff1000000001_1\n" + ROWS.replace(" , ", ","))
     put("trainnames.txt", "1000000002_1\n")
     put("testnames.txt", "1000000001_1\n")
