@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
-from tufa_cli.formats._extract import extract_photo
+from tufa_cli.formats._extract import extract_folder, extract_photo
 from tufa_cli.formats._files import FAR_PX, first_root, is_photo, list_files, sniff_any
 from tufa_cli.writing import replacing
 
@@ -116,8 +116,7 @@ class _Part:
     def __init__(self, path: Path, file: Any, part: str, options: ReadOptions) -> None:
         self.path, self.file, self.options, self.part = path, file, options, part
         self.split, self.start = PARTS[part]
-        extract = options.settings.get("extract")
-        self.extract = None if extract is None else Path(extract)
+        self.extract = extract_folder(options)
         self.phis = self._dataset(f"phis{part}", 3 * POINTS)
         self.count = self.phis.shape[1]
         # Damaged sizes would give rows without end: each takes some bytes of the file.
