@@ -55,6 +55,7 @@ _MOST_PIXELS = 200_000_000
 _DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError)
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _USER_BLOCK = 512
+_EMPTY = "empty"
 
 
 def photo_of(number: int) -> str:
@@ -279,12 +280,12 @@ class _Written:
     def flush(self) -> None:
         """Put the rows into the file."""
         start, self.count = self.count, self.count + len(self.rows)
+        if not self.rows:
+            return
         for column, table in enumerate((self.phis, self.boxes, self.cells)):
             table.resize(self.count, axis=1)
-            if column < 2 and self.rows:
-                table[:, start:] = np.array([row[column] for row in self.rows]).T
-        for place, (_, _, cell) in enumerate(self.rows, start=start):
-            self.cells[0, place] = cell
+            values = np.array([row[column] for row in self.rows], dtype=table.dtype)
+            table[:, start:] = values.T if column < 2 else values[None]
         self.rows = []
 
 
@@ -302,7 +303,9 @@ def _cell(pictures: Any, name: str, image: AnnotatedImage) -> Any:
 
     path = Path(image.root or "", image.path)
     if not is_photo(path):
-        cell = pictures.create_dataset(name, data=np.zeros(2, dtype=np.uint64))
+        if _EMPTY in pictures:  # one does for all
+            return pictures[_EMPTY]
+        cell = pictures.create_dataset(_EMPTY, data=np.zeros(2, dtype=np.uint64))
         cell.attrs["MATLAB_empty"] = np.uint8(1)
     else:
         cell = pictures.create_dataset(name, data=read_rgb(path).T, compression="gzip")
