@@ -217,3 +217,31 @@ def test_in_a_process_of_its_own(run_cli: Callable[..., Any], points: Path) -> N
     assert (done.code, done.stdout) == (0, "")
     assert "Wrote 2 faces" in done.stderr
     assert (points.parent / "f.json").is_file()
+
+
+@pytest.mark.parametrize("format", ["aflw-sqlite", "aflwinfo"])
+def test_formats_that_are_read_only_say_so_before_reading(
+    run: Callable[..., Run], points: Path, format: str
+) -> None:
+    (points / "a.pts").write_text("broken")
+    done = run("points", "--to", format, "-o", "out")
+    assert done.code == 1 and f"Error: {format} is read only: " in done.err
+    assert "broken" not in done.err and not Path("out").exists()
+
+
+def test_a_dry_run_extracts_nothing(run: Callable[..., Run], tmp_path: Path) -> None:
+    import numpy as np
+
+    from tufa_cli.annotation import AnnotatedImage, Face
+    from tufa_cli.formats import write
+    from tufa_cli.images.drawing import write_picture
+
+    write_picture(tmp_path / "000001.png", np.full((9, 7, 3), 99, dtype=np.uint8))
+    image = AnnotatedImage("000001.png", (Face(np.ones((29, 2))),), root=str(tmp_path))
+    write([image], tmp_path / "cofw.mat", "cofw")
+    words = ("cofw.mat", "--to", "coco", "--from-setting", "extract=photos")
+    assert run(*words, "--dry-run").code == 0
+    assert not Path("photos").exists()
+    done = run(*words, "-o", "o.json")
+    assert done.code == 0 and "not found" not in done.err
+    assert Path("photos/000001.png").is_file()

@@ -35,14 +35,14 @@ def lp(path: Path, **instead: Any) -> Path:
 
 def test_300w_lp_as_it_is_given_out(tmp_path: Path, put: Put) -> None:
     for folder in ("AFW", "AFW_Flip"):
-        lp(tmp_path / folder / "AFW_1_1_0.mat")
-        put(f"{folder}/AFW_1_1_0.jpg", b"")
-    mat(tmp_path / "landmarks/AFW/AFW_1_1_0_pts.mat", pts_2d=POINTS.T, pts_3d=POINTS.T)
+        lp(tmp_path / folder / "A_1_0.mat")
+        put(f"{folder}/A_1_0.jpg", b"")
+    mat(tmp_path / "landmarks/AFW/A_1_0_pts.mat", pts_2d=POINTS.T, pts_3d=POINTS.T)
     mat(tmp_path / "Code/Model_Exp.mat", mu_exp=np.ones((9, 1)))
     assert choose_format(tmp_path) == "300w-lp"
     notes: list[str] = []
     images = list(read(tmp_path, on_note=notes.append))
-    assert [image.path for image in images] == ["AFW/AFW_1_1_0.jpg", "AFW_Flip/AFW_1_1_0.jpg"]
+    assert [image.path for image in images] == ["AFW/A_1_0.jpg", "AFW_Flip/A_1_0.jpg"]
     face = images[0].faces[0]
     assert (face.scheme, face.points_px[:2].tolist()) == ("ibug68", [[0, 68], [1, 69]])
     given = face.attributes
@@ -80,10 +80,10 @@ def aflw2000(path: Path, **instead: Any) -> Path:
 
 
 def test_aflw2000(tmp_path: Path) -> None:
-    path = aflw2000(tmp_path / "image00002.mat")
+    path = aflw2000(tmp_path / "image7.mat")
     (image,) = read(path)
     face = image.faces[0]
-    assert (image.path, face.scheme) == ("image00002.jpg", "68-3d")  # not the 68 seen in a photo
+    assert (image.path, face.scheme) == ("image7.jpg", "68-3d")  # not the 68 seen in a photo
     assert face.points_px[:2].tolist() == [[0, 68], [1, 69]]
     (image,) = read(path, scheme="aflw21")
     face = image.faces[0]

@@ -30,14 +30,14 @@ CREATE TABLE FaceEllipse(face_id INTEGER, x REAL, y REAL, ra REAL, annot_type_id
 INSERT INTO FaceImages VALUES (1, 'flickr', 'image2.jpg', '2/image2.jpg', 0, 300, 200),
                               (2, 'flickr', 'image1.jpg', '0/image1.jpg', 1, 0, NULL),
                               (3, 'flickr', 'image3.jpg', '3/image3.jpg', 0, 30, 20);
-INSERT INTO Faces VALUES (41, 'image2.jpg', 'flickr'), (65385, 'image1.jpg', 'flickr'),
+INSERT INTO Faces VALUES (41, 'image2.jpg', 'flickr'), (99, 'image1.jpg', 'flickr'),
                          (40, 'image2.jpg', 'flickr');
 INSERT INTO FaceRect VALUES (40, 10, 20, 30, 40, 1), (41, 50, 60, 70.5, 80, 1);
 INSERT INTO FacePose VALUES (40, 0.1, -0.2, 0.3, 1);
 INSERT INTO FaceMetaData VALUES (40, 'f', 1, 1);
 INSERT INTO FaceEllipse VALUES (40, 5, 6, 7, 1);
 INSERT INTO FeatureCoords VALUES (40, 1, 11.5, 12, 1), (40, 21, 13, 14, 1), (40, 13, 15, 16, 1),
-                                 (65385, 15, 17, 18, 1);
+                                 (99, 15, 17, 18, 1);
 """
 
 

@@ -73,6 +73,8 @@ def test_as_it_is_given_out(tmp_path: Path) -> None:
 def test_photos_are_extracted_on_request_without_loss(tmp_path: Path) -> None:
     path = matlab(tmp_path / "a.mat")
     out = tmp_path / "photos"
+    assert len(list(read(path, settings={"extract": str(out)}, dry_run=True))) == 2
+    assert not out.exists()
     for _ in range(2):  # what is there already and the same is no obstacle
         images = list(read(path, settings={"extract": str(out)}))
     assert {image.root for image in images} == {str(out)}

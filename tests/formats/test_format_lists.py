@@ -101,6 +101,20 @@ def test_no_text(put: Put, content: bytes, line: int, problem: str) -> None:
     assert (caught.value.path, caught.value.line) == (path, line)
 
 
+def test_photos_of_several_lists_are_told(put: Put, tmp_path: Path) -> None:
+    """WFLW's lists of subsets repeat faces of its test list."""
+    numbers = " ".join(["1"] * 196)
+    put("test.txt", "".join(f"{numbers} {name}.jpg\n" for name in "abca"))
+    put("test_blur.txt", f"{numbers} b.jpg\n{numbers} a.jpg\n")
+    put("train.txt", f"{numbers} x.jpg\n")
+    notes: list[str] = []
+    assert len(list(read(tmp_path, "wflw", on_note=notes.append))) == 6
+    assert notes == [f"{tmp_path}: 2 photos stand in several of its lists"]
+    notes.clear()
+    assert len(list(read(tmp_path / "test.txt", "wflw", on_note=notes.append))) == 3
+    assert notes == []
+
+
 @pytest.mark.parametrize(
     "name", ["../a.jpg", "a/../../b.jpg", "/etc/a.jpg", "C:\\a.jpg", "..\\a.jpg"]
 )

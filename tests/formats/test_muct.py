@@ -19,18 +19,18 @@ def head(count: int = 68) -> str:
     return "name,tag," + ",".join(f"x{i:02d},y{i:02d}" for i in range(count)) + "\n"
 
 
-def row(name: str = "i000qa-fn", tag: str = "0", count: int = 68, first: str = "201,348") -> str:
+def row(name: str = "i900zz-fn", tag: str = "0", count: int = 68, first: str = "201,348") -> str:
     return f"{name},{tag},{first}," + ",".join(["277.6,300"] * (count - 1)) + "\n"
 
 
 def test_rows(put: Put, tmp_path: Path) -> None:
-    put("jpg/i000qa-fn.jpg", b"")
-    text = head() + row() + row("ir000qa-fn") + row("i001sa-mn", "20A", first="0,0")
+    put("jpg/i900zz-fn.jpg", b"")
+    text = head() + row() + row("ir900zz-fn") + row("i901zz-mn", "20A", first="0,0")
     notes: list[str] = []
     path = put("muct68.csv", text)
     first, second = read(path, on_note=notes.append)
     assert choose_format(path) == "muct"
-    assert (first.path, first.root) == ("i000qa-fn.jpg", str(tmp_path / "jpg"))
+    assert (first.path, first.root) == ("i900zz-fn.jpg", str(tmp_path / "jpg"))
     face = first.faces[0]
     assert (face.scheme, dict(face.attributes)) == ("muct68", {})
     assert face.points_px[:2].tolist() == [[201, 348], [277.6, 300]]
@@ -40,15 +40,15 @@ def test_rows(put: Put, tmp_path: Path) -> None:
 
 
 def test_mirrored_rows_with_a_photo_are_kept(put: Put) -> None:
-    put("ir000qa-fn.jpg", b"")
-    images = read(put("muct76.csv", head(76) + row("ir000qa-fn", count=76)))
-    assert [image.path for image in images] == ["ir000qa-fn.jpg"]
+    put("ir900zz-fn.jpg", b"")
+    images = read(put("muct76.csv", head(76) + row("ir900zz-fn", count=76)))
+    assert [image.path for image in images] == ["ir900zz-fn.jpg"]
 
 
 def test_counted_from_the_middle(put: Put) -> None:
     """x + 240 and 320 - y, after the authors' own scripts; (0, 0) is missing here too."""
     points = ["-39,-28", "0,0"] + ["12.5,-100", "-12.5,100"] * 37
-    text = head(76) + f"i000qa-fn,0,{','.join(points)}\n"
+    text = head(76) + f"i900zz-fn,0,{','.join(points)}\n"
     notes: list[str] = []
     (image,) = read(put("muct76.csv", text), on_note=notes.append)
     face = image.faces[0]
@@ -126,7 +126,7 @@ def test_what_it_cannot_hold(tmp_path: Path) -> None:
         ([origin], "no way to write point 0, 1, 2, 3, 4 and 63 more where it is"),
         ([image("a.jpg"), image("a.png")], "two photos have the name 'a'"),
         ([image("a.jpg"), image("b.jpg", 76)], "faces of 68 and of 76 points"),
-        ([image("ir000qa-fn.jpg")], "mirrored copy"),
+        ([image("ir900zz-fn.jpg")], "mirrored copy"),
         ([image("../a.jpg")], "leads out of its folder"),
         ([image("a.jpg", 70)], "a face of 70 points; muct holds 76 or 68"),
     ):

@@ -209,6 +209,7 @@ def _read(
             coco_visibility=given["coco_visibility"],
             negatives=given["negatives"],
             settings=given["from_setting"],
+            dry_run=given["dry_run"],
             on_error=skip if given["on_error"] == "skip" else None,
             on_note=lambda text: click.echo(f"Note: {text}", err=True),
         )

@@ -176,6 +176,7 @@ def read(
     coco_visibility: Literal["auto", "strict"] = "auto",
     negatives: Literal["error", "keep"] = "error",
     settings: Mapping[str, str] | None = None,
+    dry_run: bool = False,
     on_error: Callable[[InputError], None] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Iterator[AnnotatedImage]:
@@ -190,6 +191,7 @@ def read(
     coco_visibility: "auto" reads 1 as visible in files without any 2; "strict" never does.
     negatives: what plain .pts files do with pairs of negative numbers.
     settings: what only the chosen format asks for, by name (its ``SETTINGS``).
+    dry_run: write nothing, though a setting asks for it (photos that lie inside the source).
     on_error: called with each item that cannot be read, which is left out; None raises it.
     on_note: called with remarks on what was left aside.
 
@@ -209,6 +211,7 @@ def read(
         coco_visibility=coco_visibility,
         negatives=negatives,
         settings=dict(settings or {}),
+        dry_run=dry_run,
         on_error=on_error,
         on_note=on_note,
     )

@@ -97,6 +97,7 @@ class ReadOptions:
 
     scheme, points: the name the caller gave and its number of points; None where not given.
     settings: what only some formats ask for, by name; a format lists its own in ``SETTINGS``.
+    dry_run: write nothing, whatever a setting asks for.
     on_error: called with an item that cannot be read, which is then left out; None raises it.
     on_note: called with remarks a user should see.
     """
@@ -108,6 +109,7 @@ class ReadOptions:
     coco_visibility: Literal["auto", "strict"] = "auto"
     negatives: Literal["error", "keep"] = "error"
     settings: Mapping[str, str] = field(default_factory=dict)
+    dry_run: bool = False
     on_error: Callable[[InputError], None] | None = None
     on_note: Callable[[str], None] | None = None
 

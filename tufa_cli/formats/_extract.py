@@ -9,6 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.errors import InputError
+from tufa_cli.formats._base import ReadOptions
+
+
+def extract_folder(options: ReadOptions) -> Path | None:
+    """The folder that photos are to be written to; None where that was not asked for."""
+    folder = options.settings.get("extract")
+    return None if folder is None or options.dry_run else Path(folder)
 
 
 def extract_photo(pixels: NDArray[np.uint8], path: Path) -> None:

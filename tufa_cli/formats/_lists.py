@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError
@@ -32,8 +33,10 @@ def read_rows(
     name_of: a line to the photo's name only, at less cost; raises ValueError.
     roots: the folders that a list's photos may lie in, likeliest first.
     """
+    repeats = Repeats()
     for file in list_files(source, SUFFIXES, sniff_file):
-        yield from list_records(file, options, parse, name_of, roots(file))
+        yield from list_records(file, options, parse, name_of, roots(file), repeats=repeats)
+    repeats.tell(source, options)
 
 
 def list_records(
@@ -43,13 +46,19 @@ def list_records(
     name_of: Callable[[str], str],
     roots: Sequence[Path],
     header: int = 0,
+    repeats: Repeats | None = None,
 ) -> Iterator[AnnotatedImage]:
     """Records of one list; see ``read_rows``. header: lines (not blank ones) before the first row.
+
+    repeats: keeps account of the photos of several lists.
 
     Memory does not grow with the faces but for some 32 bytes each.
     """
     root = options.root
-    for rows in PhotoRows(file, name_of, header):
+    photos = PhotoRows(file, name_of, header)
+    if repeats is not None:
+        repeats.add(photos)
+    for rows in photos:
         name, faces = "", []
         for line, text in rows:
             try:
@@ -62,6 +71,27 @@ def list_records(
         if faces:
             root = root or first_root(roots, name)
             yield AnnotatedImage(name, tuple(faces), root=str(root))
+
+
+class Repeats:
+    """Photos that stand in several lists of a folder: WFLW's lists of subsets repeat its test list,
+    and who reads them all has a photo more than once.
+    """
+
+    def __init__(self) -> None:
+        self._keys: list[NDArray[np.int64]] = []
+
+    def add(self, rows: PhotoRows) -> None:
+        """Take account of one more list; 8 bytes a photo."""
+        self._keys.append(np.unique(rows.keys))
+
+    def tell(self, source: Path, options: ReadOptions) -> None:
+        """A note of how many there are."""
+        if len(self._keys) > 1:
+            counts = np.unique(np.concatenate(self._keys), return_counts=True)[1]
+            if (counts > 1).any():
+                several = int((counts > 1).sum())
+                options.note(f"{source}: {several} photos stand in several of its lists")
 
 
 class PhotoRows:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
-from tufa_cli.formats._extract import extract_photo
+from tufa_cli.formats._extract import extract_folder, extract_photo
 from tufa_cli.formats._files import FAR_PX, first_root, is_photo, list_files, sniff_any
 from tufa_cli.writing import replacing
 
@@ -55,6 +55,7 @@ _MOST_PIXELS = 200_000_000
 _DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError)
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _USER_BLOCK = 512
+_EMPTY = "empty"
 
 
 def photo_of(number: int) -> str:
@@ -116,8 +117,7 @@ class _Part:
     def __init__(self, path: Path, file: Any, part: str, options: ReadOptions) -> None:
         self.path, self.file, self.options, self.part = path, file, options, part
         self.split, self.start = PARTS[part]
-        extract = options.settings.get("extract")
-        self.extract = None if extract is None else Path(extract)
+        self.extract = extract_folder(options)
         self.phis = self._dataset(f"phis{part}", 3 * POINTS)
         self.count = self.phis.shape[1]
         # Damaged sizes would give rows without end: each takes some bytes of the file.
@@ -280,12 +280,12 @@ class _Written:
     def flush(self) -> None:
         """Put the rows into the file."""
         start, self.count = self.count, self.count + len(self.rows)
+        if not self.rows:
+            return
         for column, table in enumerate((self.phis, self.boxes, self.cells)):
             table.resize(self.count, axis=1)
-            if column < 2 and self.rows:
-                table[:, start:] = np.array([row[column] for row in self.rows]).T
-        for place, (_, _, cell) in enumerate(self.rows, start=start):
-            self.cells[0, place] = cell
+            values = np.array([row[column] for row in self.rows], dtype=table.dtype)
+            table[:, start:] = values.T if column < 2 else values[None]
         self.rows = []
 
 
@@ -303,7 +303,9 @@ def _cell(pictures: Any, name: str, image: AnnotatedImage) -> Any:
 
     path = Path(image.root or "", image.path)
     if not is_photo(path):
-        cell = pictures.create_dataset(name, data=np.zeros(2, dtype=np.uint64))
+        if _EMPTY in pictures:  # one does for all
+            return pictures[_EMPTY]
+        cell = pictures.create_dataset(_EMPTY, data=np.zeros(2, dtype=np.uint64))
         cell.attrs["MATLAB_empty"] = np.uint8(1)
     else:
         cell = pictures.create_dataset(name, data=read_rgb(path).T, compression="gzip")

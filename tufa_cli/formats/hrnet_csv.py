@@ -29,7 +29,7 @@ from tufa_cli.formats._files import (
     sniff_any,
     write_lines,
 )
-from tufa_cli.formats._lists import list_records
+from tufa_cli.formats._lists import Repeats, list_records
 
 NAME = "hrnet-csv"
 TITLE = "HRNet/MMPose csv, one face a line, centre and scale"
@@ -74,6 +74,7 @@ def first_pixel_of(path: Path, count: int) -> int:
 
 def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     """One record per photo; photos are looked for in ``images`` and beside the table."""
+    repeats = Repeats()
     for file in list_files(source, SUFFIXES, _sniff_file):
         names = column_names(file)
         leading = _leading(names)
@@ -93,7 +94,8 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
         scheme = options.scheme or SCHEMES.get(count)
         parse = _Row(leading, count, first_pixel, scheme)
         roots = [file.parent / "images", file.parent]
-        yield from list_records(file, options, parse, _name, roots, header=1)
+        yield from list_records(file, options, parse, _name, roots, header=1, repeats=repeats)
+    repeats.tell(source, options)
 
 
 def _name(text: str) -> str:

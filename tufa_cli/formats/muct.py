@@ -1,7 +1,7 @@
 """MUCT csv: ``name,tag,x00,y00,...``, 76 points or the 68 of widespread copies, 0-based.
 
 The photo is ``name.jpg``, 480 x 640. (0, 0) is a point that is not available. ``tag`` is a field of
-bits in hexadecimal. Names as ``ir000qa-fn`` are mirrored copies of which there is no photo: they
+bits in hexadecimal. Names as ``ir900zz-fn`` are mirrored copies of which there is no photo: they
 are left out unless the photo is there.
 
 ``muct76.csv`` counts from the middle of the photo, y up, ``muct76-opencv.csv`` from the top-left

@@ -19,7 +19,7 @@ from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
 from tufa_cli.formats._csv import line_of
-from tufa_cli.formats._extract import extract_photo
+from tufa_cli.formats._extract import extract_folder, extract_photo
 from tufa_cli.formats._files import (
     PHOTO_SUFFIXES,
     PhotoFinder,
@@ -170,9 +170,8 @@ class _Reading:
 
     def _with_pixels(self) -> Iterator[AnnotatedImage]:
         """Kaggle: the photos are in the rows, named by the number of the row."""
-        setting = self.options.settings.get("extract")
-        extract = Path(setting) if setting is not None else None
-        if extract is None:
+        extract = extract_folder(self.options)
+        if "extract" not in self.options.settings:
             what = "photos are in the rows; the setting extract writes them to a folder"
             self.options.note(f"{self.table.path}: {what}")
         root = extract or self.options.root
