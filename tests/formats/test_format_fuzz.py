@@ -31,6 +31,20 @@ def built(name: str, file: str, points: int, photo: str) -> tuple[str, bytes]:
         return file, max(report.files).read_bytes()
 
 
+def tool(name: str, file: str) -> tuple[str, bytes]:
+    """A file of an annotation tool with two points, one of them hidden, a box and an attribute."""
+    face = Face(
+        np.array([[1.5, 2], [3, 4]]),
+        visibility=np.array([2, 1], dtype=np.uint8),
+        box=np.array([1, 2, 3, 4.5]),
+        attributes={"a": 1},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) if name in ("labelme", "supervisely") else Path(folder, file)
+        write([AnnotatedImage("a.jpg", (face,), 64, 48)], target, name)
+        return file, Path(folder, file).read_bytes()
+
+
 def aflwinfo() -> bytes:
     """As MATLAB would write it: scipy does."""
     names = np.empty((2, 1), dtype=object)
@@ -97,6 +111,12 @@ GOOD = {
         "a.csv",
         f"name,tag,{csv_head(68, '{axis}{i:02d}')}\na,2,{','.join('4' * 136)}\n".encode(),
     ),
+    "dlib": tool("dlib", "a.xml"),
+    "cvat": tool("cvat", "a.xml"),
+    "via": tool("via", "a.csv"),
+    "labelme": tool("labelme", "a.json"),
+    "label-studio": tool("label-studio", "a.json"),
+    "supervisely": tool("supervisely", "ds0/ann/a.jpg.json"),
     "coco": (
         "a.json",
         json.dumps(
@@ -111,6 +131,17 @@ GOOD = {
         ).encode(),
     ),
 }  # fmt: skip
+
+#: Files that a format needs beside the one that is damaged.
+BESIDE = {"supervisely": tool("supervisely", "meta.json")}
+
+
+def laid_out(folder: Path, name: str, content: bytes) -> Path:
+    """The file of a format with this content, and what it needs beside."""
+    for file, data in [(GOOD[name][0], content), *([BESIDE[name]] if name in BESIDE else [])]:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(data)
+    return folder / GOOD[name][0]
 
 
 def test_every_format_is_damaged() -> None:
@@ -130,12 +161,10 @@ def test_every_format_is_damaged() -> None:
 def test_damage_is_an_input_error_or_nothing(
     name: str, place: int, length: int, bytes_: bytes
 ) -> None:
-    file, good = GOOD[name]
+    good = GOOD[name][1]
     place %= len(good)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, file)
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(good[:place] + bytes_ + good[place + length :])
+        path = laid_out(Path(folder), name, good[:place] + bytes_ + good[place + length :])
         sniff(path)
         sniff(Path(folder))
         for options in ({}, {"on_error": lambda error: None}):
@@ -147,8 +176,6 @@ def test_damage_is_an_input_error_or_nothing(
 
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_the_undamaged_file_is_recognised(name: str, tmp_path: Path) -> None:
-    file, good = GOOD[name]
-    (tmp_path / file).parent.mkdir(exist_ok=True)
-    (tmp_path / file).write_bytes(good)
+    laid_out(tmp_path, name, GOOD[name][1])
     assert [found for found, verdict in sniff(tmp_path).items() if verdict.yes] == [name]
     assert len(list(read(tmp_path))) == 1
