@@ -2,10 +2,12 @@
 
     python benchmarks/loader.py ../shared/data/300w --scheme ibug68 [--faces 300] [--workers 1]
 
-PHOTOS holds labelled photos (``--from`` their format). Three ways to the same (3, S, S) uint8
+PHOTOS holds labelled photos (``--from`` their format). Ways to the same (3, S, S) uint8
 samples and points:
 
 * pack: ``PackedFaces``, as training reads them;
+* pack, decoded only: what the loader does when the device augments (``augment_on: device``), which
+  here has no device: the rest of the work is not in this line;
 * photos: ``cv2.imread`` of the whole photo, one warp, the same augmentation functions per sample;
 * photos, normalised: the same, and float32 with mean and deviation taken out in the worker, as
   training programs often do (ours does that on the device).
@@ -33,8 +35,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.data.augment import AugmentConfig, apply_light, random_crop, random_light
+from tufa_cli.data.on_device import RawBatch, collate_any
 from tufa_cli.data.pack import PackOptions, pack
-from tufa_cli.data.packed import Draw, PackedFaces, collate
+from tufa_cli.data.packed import Batch, Draw, PackedFaces
 from tufa_cli.formats import read
 from tufa_cli.geometry.crop import CropMap, oracle_crop
 from tufa_cli.images.warp import warp_crop
@@ -98,7 +101,7 @@ def measure(data: Dataset, faces: int, args: argparse.Namespace, epoch: int) -> 
     loader = DataLoader(
         data,
         batch_sampler=batches(faces, args.batch, args.samples, epoch),
-        collate_fn=collate,
+        collate_fn=collate_any,
         num_workers=args.workers,
         multiprocessing_context="spawn" if args.workers else None,
         worker_init_fn=one_thread if args.workers else None,
@@ -108,11 +111,16 @@ def measure(data: Dataset, faces: int, args: argparse.Namespace, epoch: int) -> 
     iterator = iter(loader)
     next(iterator)
     begin = time.perf_counter()
-    count = sum(len(batch.images) for batch in iterator)
+    count = sum(faces_of(batch) for batch in iterator)
     rate = count / (time.perf_counter() - begin)
     del iterator
     used = cpu_seconds(who) - before - warm_cpu
     return rate, 1000 * used / args.samples
+
+
+def faces_of(batch: Batch | RawBatch) -> int:
+    """How many faces a batch has."""
+    return len(batch.stored if isinstance(batch, RawBatch) else batch.images)
 
 
 def one_thread(worker: int) -> None:
@@ -175,6 +183,7 @@ def compare(
         pass
     ways: dict[str, Callable[[], Dataset]] = {
         "pack": lambda: PackedFaces([file], args.size, AugmentConfig()),
+        "pack, decoded only": lambda: PackedFaces([file], args.size, AugmentConfig(), True),
         "photos": lambda: WholePhotos(images, args.size, False),
         "photos, normalised": lambda: WholePhotos(images, args.size, True),
     }

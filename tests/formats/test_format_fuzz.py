@@ -9,12 +9,14 @@ import struct
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError
@@ -83,6 +85,23 @@ def csv_head(count: int, pattern: str) -> str:
     return ",".join(pattern.format(i=i, axis=axis) for i in range(count) for axis in "xy")
 
 
+def coco_of(face: dict[str, Any]) -> bytes:
+    """A COCO file of a person."""
+    return json.dumps(
+        {
+            "images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 1} | face],
+            "categories": [{"id": 1, "name": "person", "keypoints": []}],
+        }
+    ).encode()
+
+
+def png() -> bytes:
+    stream = io.BytesIO()
+    Image.new("1", (8, 4)).save(stream, format="PNG")
+    return stream.getvalue()
+
+
 NUMBERS = " ".join(f"{i}.5" for i in range(196))
 POINTS = "".join(f"{i} {i}.5\n" for i in range(106))
 GOOD = {
@@ -132,20 +151,86 @@ GOOD = {
     ),
 }  # fmt: skip
 
-#: Files that a format needs beside the one that is damaged.
-BESIDE = {"supervisely": tool("supervisely", "meta.json")}
+WHOLEBODY = {"face_kpts": [1, 2, 1] * 68, "face_box": [1, 2, 3, 4], "face_valid": True}
+GOOD |= {
+    "coco-results": (
+        "a.json",
+        json.dumps(
+            [{"image_id": 1, "category_id": 1, "file_name": "a.jpg", "keypoints": [1, 2, 0.5],
+              "score": 0.5, "bbox": [1, 2, 3, 4]}]
+        ).encode(),
+    ),
+    "coco-wholebody": ("a.json", coco_of({"keypoints": [0] * 51} | WHOLEBODY)),
+    "halpe": ("a.json", coco_of({"keypoints": [5, 6, 2] * 136, "bbox": [1, 2, 3, 4]})),
+    "csv": ("a.csv", b"image_name,part_0_x,part_0_y,part_1_x,part_1_y\na.jpg,1,2.5,,\n"),
+    "datumaro": (
+        "a.json",
+        json.dumps(
+            {
+                "categories": {"label": {"labels": [{"name": "face"}]}},
+                "items": [
+                    {"id": "a", "image": {"path": "a.jpg", "size": [20, 30]}, "annotations": [
+                        {"type": "points", "points": [1, 2, 3, 4], "visibility": [2, 1],
+                         "label_id": 0, "group": 1, "attributes": {"score": 0.5}},
+                        {"type": "bbox", "bbox": [1, 2, 3, 4], "group": 1}]}
+                ],
+            }
+        ).encode(),
+    ),
+    "hf-jsonl": (
+        "metadata.jsonl",
+        b'{"file_name": "a.jpg", "faces": [{"bbox": [1, 2, 3, 4], "keypoints": [[1, 2], [3, 4]], '
+        b'"visibility": [2, 1], "attributes": "{\\"a\\": 1}"}]}\n',
+    ),
+    "ljson": (
+        "a.ljson",
+        b'{"version": 3, "groups": {"LJSON": {"landmarks": {"points": [[1, 2], [null, null]]}}}}',
+    ),
+    "openface": (
+        "a.csv",
+        b"frame, face_id, timestamp, confidence, success, x_0, x_1, y_0, y_1, AU01_r\n"
+        b"1, 0, 0.0, 0.98, 1, 1.5, 2, 3, 4, 0.5\n",
+    ),
+    "py-feat": (
+        "a.csv",
+        b"frame,FaceRectX,FaceRectY,FaceRectWidth,FaceRectHeight,FaceScore,x_0,y_0,happy,input\n"
+        b"0,1,2,3,4,0.9,1.5,2,0.5,a.jpg\n",
+    ),
+    "yolo-pose": (
+        "data.yaml",
+        b"train: images/train\nval: images/val\nnames: {0: face}\nkpt_shape: [2, 3]\n",
+    ),
+}  # fmt: skip
+
+#: What lies beside a file, where it needs that.
+BESIDE = {
+    "supervisely": dict([tool("supervisely", "meta.json")]),
+    "yolo-pose": {
+        "images/train/a.png": png(),
+        "images/val/.keep": b"",
+        "labels/train/a.txt": b"0 0.5 0.5 1 1 0.25 0.25 2 0.5 1 1\n",
+    },
+}
+
+
+def put_beside(name: str, folder: Path) -> None:
+    for file, content in BESIDE.get(name, {}).items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(content)
 
 
 def laid_out(folder: Path, name: str, content: bytes) -> Path:
     """The file of a format with this content, and what it needs beside."""
-    for file, data in [(GOOD[name][0], content), *([BESIDE[name]] if name in BESIDE else [])]:
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_bytes(data)
-    return folder / GOOD[name][0]
+    path = folder / GOOD[name][0]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    put_beside(name, folder)
+    path.write_bytes(content)
+    return path
 
 
 def test_every_format_is_damaged() -> None:
-    assert set(GOOD) == set(BUILT_IN)
+    several_files = {"supervisely"}  # a project with its meta.json
+    assert set(GOOD) | several_files == set(BUILT_IN)
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))

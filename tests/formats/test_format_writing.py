@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import OutputError
@@ -45,6 +46,16 @@ RICH = {"coco", "dlib", "cvat", "labelme", "supervisely", "label-studio", "via"}
 SIZED = {"coco", "dlib", "cvat", "labelme", "supervisely", "label-studio"}
 #: Formats in which every digit survives.
 EXACT = {"coco", "scut", "dlib", "cofw", "cofw68", "300w-lp"}
+#: Formats for exchange between programs.
+SIZES |= {"coco-wholebody": 68, "halpe": 68}
+SCHEMES |= {"coco-wholebody": "ibug68", "halpe": "ibug68"}
+FILES |= {"coco-results": "o.json", "coco-wholebody": "o.json", "halpe": "o.json", "csv": "o.csv",
+          "datumaro": "out", "hf-jsonl": "metadata.jsonl", "ljson": "out",
+          "yolo-pose": "out"}  # fmt: skip
+ONE_SIZE |= {"csv", "yolo-pose"}
+RICH |= {"coco-results", "datumaro", "hf-jsonl"}
+SIZED |= {"coco-wholebody", "datumaro", "halpe", "hf-jsonl", "yolo-pose"}
+EXACT |= {"coco-results", "coco-wholebody", "csv", "datumaro", "halpe", "hf-jsonl", "ljson"}
 SCHEMES_OF = {5: "mtfl5", 19: None, 68: "ibug68", 1: "a scheme of mine"}
 
 
@@ -74,6 +85,10 @@ def coordinates(name: str) -> st.SearchStrategy[float]:
         return st.integers(-50_000, 5_000_000).map(lambda i: i / 1024)
     if name == "muct":  # (0, 0) is a point that is missing
         return st.integers(1, 5_000_000_000).map(lambda i: i / 1e6)
+    if name == "coco-results":  # (0, 0) with score 0 is a point that is missing
+        return st.floats(0.5, 50000)
+    if name == "yolo-pose":  # in the photo
+        return st.integers(0, 480 * 1024).map(lambda i: i / 1024)
     if name in RICH:
         return st.floats(-5000, 50000)
     # Plain .pts refuses pairs of negatives, and MERL-RAV has no way to write (0, 0) occluded.
@@ -110,7 +125,9 @@ def scheme_of(name: str, count: int) -> str | None:
     """What a reader will say that a face of this size is."""
     if name == "hrnet-csv":
         return {68: "ibug68", 19: "aflw19"}.get(count)
-    return SCHEMES_OF[count] if name in RICH else SCHEMES.get(name)
+    if name == "csv":  # told by the points' names
+        return {5: "mtfl5", 68: "ibug68"}.get(count)
+    return SCHEMES_OF[count] if name in RICH or name == "yolo-pose" else SCHEMES.get(name)
 
 
 @st.composite
@@ -136,6 +153,9 @@ def boxes_and_attributes(draw: st.DrawFn, name: str, count: int) -> tuple[Any, d
         return draw(st.sampled_from([box, None])), draw(ATTRIBUTES)
     if name == "cofw":
         return box, {}  # a face must have one
+    if name == "yolo-pose":
+        sides = [i % 300 + 1 for i in whole]
+        return np.array([*sides[:2], *(i / 2 for i in sides[2:])]), draw(OWN_ATTRIBUTES[name])
     own = OWN_ATTRIBUTES.get(name, st.just({}))
     if name == "hrnet-csv" and count == 19:
         own = own.flatmap(lambda known: PLACES.map(lambda side: known | {"box_size": side}))
@@ -146,6 +166,9 @@ WHOLES = st.integers(0, 5000)
 PLACES = WHOLES.map(lambda i: i / 8)
 #: What a face must have, or may have, in formats with attributes of their own.
 OWN_ATTRIBUTES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "coco-wholebody": ATTRIBUTES,
+    "halpe": ATTRIBUTES,
+    "yolo-pose": st.fixed_dictionaries({}, optional={"class": st.sampled_from(["left", "é: 日"])}),
     "celeba": st.fixed_dictionaries({}, optional={"identity": WHOLES}),
     "muct": st.fixed_dictionaries({}, optional={"tag": st.integers(1, 0xFFF)}),
     "hrnet-csv": st.fixed_dictionaries(
@@ -189,7 +212,9 @@ def records(draw: st.DrawFn, name: str) -> list[AnnotatedImage]:
         most = 3 if caps.several_faces else 1
         least = 0 if caps.empty_images else 1
         several = st.sampled_from(counts).flatmap(lambda count: faces(name, count))
-        found = draw(st.lists(several, min_size=least, max_size=most))
+        # Ultralytics takes a face that is there twice once.
+        once = (lambda face: face.points_px.tobytes()) if name == "yolo-pose" else None
+        found = draw(st.lists(several, min_size=least, max_size=most, unique_by=once))
         split = draw(st.sampled_from([*([] if name == "cofw" else [None]), *splits]))
         numbers[split] += 1
         images.append(
@@ -261,7 +286,16 @@ def test_read_of_write_is_the_same(name: str, file: str, data: st.DataObject) ->
         write(images, second, name)
         assert contents(first) == contents(second)
         assert_same(before, images, 0)  # what was given is not changed
+        if name == "yolo-pose":  # nothing can be read without the photos
+            put_photos(images, first / "images")
         assert_same(before, list(read(first, name)), digits)
+
+
+def put_photos(images: Sequence[AnnotatedImage], folder: Path) -> None:
+    for image in images:
+        path = folder / (image.split or "unsplit") / image.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("1", (640, 480)).save(path, format="PNG")
 
 
 def face(count: int = 5, **given: Any) -> Face:
@@ -270,7 +304,7 @@ def face(count: int = 5, **given: Any) -> Face:
 
 
 def image(*found: Face, path: str = "a.jpg", **given: Any) -> AnnotatedImage:
-    return AnnotatedImage(path, found or (face(),), **given)
+    return AnnotatedImage(path, found or (face(),), **{"width": 640, "height": 480} | given)
 
 
 HOLED = replace(face(), visibility=np.array([2, 2, 0, 2, 2], dtype=np.uint8))
@@ -364,9 +398,13 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path, format: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["../x.jpg", "/etc/x.jpg", "a/../../x.jpg", "C:/x.jpg"])
-@pytest.mark.parametrize("format", ["pts", "merl-rav", "scut"])
+@pytest.mark.parametrize(
+    "format",
+    ["pts", "merl-rav", "scut", "coco", "coco-results", "coco-wholebody", "csv", "datumaro",
+     "halpe", "hf-jsonl", "ljson", "yolo-pose"],
+)  # fmt: skip
 def test_files_stay_inside_the_folder(tmp_path: Path, format: str, path: str) -> None:
-    with pytest.raises(OutputError, match="leaves its folder"):
+    with pytest.raises(OutputError, match=r"(leaves|leads out of) its folder"):
         write([image(face(SIZES.get(format, 5)), path=path)], tmp_path / "out", format)
     assert not list(tmp_path.iterdir())
 

@@ -18,18 +18,21 @@ ROWS = "".join(f"{i} , {i}.5\n" for i in range(194))
 
 def test_as_it_is_given_out(put: Put, tmp_path: Path) -> None:
     """Two faces of a photo, in the order of their numbers; parts by the lists of names."""
-    put("annotation/2.txt", "12799337_1\n" + ROWS.replace("0 , 0.5", "2 , 2"))
-    put("annotation/10.txt", "12799337_1\r\n" + ROWS.replace("\n", "\r\n").replace("\r\n", " \r\n"))
-    put("annotation/1.txt", "\ufeff100032540_1\n" + ROWS.replace(" , ", ","))
-    put("trainnames.txt", "12799337_1\n")
-    put("testnames.txt", "100032540_1\n")
-    put("images/12799337_1.jpg", b"")
+    put("annotation/2.txt", "1000000002_1\n" + ROWS.replace("0 , 0.5", "2 , 2"))
+    put(
+        "annotation/10.txt",
+        "1000000002_1\r\n" + ROWS.replace("\n", "\r\n").replace("\r\n", " \r\n"),
+    )
+    put("annotation/1.txt", "\ufeff1000000001_1\n" + ROWS.replace(" , ", ","))
+    put("trainnames.txt", "1000000002_1\n")
+    put("testnames.txt", "1000000001_1\n")
+    put("images/1000000002_1.jpg", b"")
     assert choose_format(tmp_path) == "helen"
     first, second = read(tmp_path)
     assert (first.path, first.split, first.root) == (
-        "100032540_1.jpg", "test", str(tmp_path / "images"),
+        "1000000001_1.jpg", "test", str(tmp_path / "images"),
     )  # fmt: skip
-    assert (second.path, second.split, len(second.faces)) == ("12799337_1.jpg", "train", 2)
+    assert (second.path, second.split, len(second.faces)) == ("1000000002_1.jpg", "train", 2)
     assert second.faces[0].points_px[0].tolist() == [2, 2]
     assert second.faces[1].points_px[193].tolist() == [193, 193.5]
     assert second.faces[1].scheme == "helen194"

@@ -48,14 +48,25 @@ class RawBatch(NamedTuple):
     smooth: Tensor
 
 
+def collate_any(samples: Sequence[Mapping[str, Any]]) -> Batch | RawBatch:
+    """Samples of a ``PackedFaces`` of either kind to a batch."""
+    return collate_raw(samples) if "stored" in samples[0] else collate(samples)
+
+
+def ready(batch: Batch | RawBatch, device: torch.device, size: int) -> Batch:
+    """A batch to learn from: augmented on the device when it is not yet."""
+    return augment_on(device, batch, size) if isinstance(batch, RawBatch) else batch
+
+
 def collate_raw(samples: Sequence[Mapping[str, Any]]) -> RawBatch:
     """Samples of ``PackedFaces(..., on_device=True)`` to a batch."""
     labels = collate([{**sample, "image": np.empty((3, 0, 0), np.uint8)} for sample in samples])
     height, width = (max(sample["stored"].shape[axis] for sample in samples) for axis in (0, 1))
-    stored = np.zeros((len(samples), height, width, 3), np.uint8)
+    stored = np.empty((len(samples), height, width, 3), np.uint8)
     for place, sample in zip(stored, samples, strict=True):
-        picture = sample["stored"]
-        place[: picture.shape[0], : picture.shape[1]] = picture
+        rows, columns = sample["stored"].shape[:2]
+        place[:rows, :columns] = sample["stored"]
+        place[rows:], place[:rows, columns:] = 0, 0
     maps = np.stack([sample["map"] for sample in samples]).astype(np.float32)
     size, lights = samples[0]["size"], [sample["light"] for sample in samples]
     smooth = [smoothing(light, size) for light in lights if light.soften or light.shrink]

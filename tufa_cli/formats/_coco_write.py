@@ -12,6 +12,7 @@ from tufa_cli.annotation import UNLABELLED, AnnotatedImage, Face
 from tufa_cli.formats._base import BOX_FROM_POINTS, states
 from tufa_cli.formats._json import dump_json
 from tufa_cli.formats._names import point_names, skeleton_of
+from tufa_cli.formats._photo_names import written_name
 
 #: Says in ``info`` that 1 means occluded even where no point of the file is visible.
 STRICT = "strict"
@@ -25,11 +26,13 @@ class Dialect(NamedTuple):
 
     category_of: a face to what tells its category from others. category: that to the rest of the
     category's row. face: a face and the number of the first pixel to the rest of its row.
+    strict: whether 1 means occluded.
     """
 
     category_of: Callable[[Face], Hashable]
     category: Callable[[Any], dict[str, Any]]
     face: Callable[[Face, int], dict[str, Any]]
+    strict: bool = True
 
 
 def document(
@@ -40,6 +43,7 @@ def document(
     image_rows: list[Any] = []
     face_rows: list[Any] = []
     for image_id, image in enumerate(images, start=1):
+        written_name(image.path, target)
         image_rows.append(_image_row(image, image_id))
         for face in image.faces:
             category = categories.setdefault(dialect.category_of(face), len(categories) + 1)
@@ -47,7 +51,9 @@ def document(
                 {"id": len(face_rows) + 1, "image_id": image_id, "category_id": category}
                 | dialect.face(face, first_pixel)
             )
-    info = {"description": "face landmarks", "keypoint_visibility": STRICT}
+    info = {"description": "face landmarks"}
+    if dialect.strict:
+        info["keypoint_visibility"] = STRICT
     category_rows = [{"id": n} | dialect.category(key) for key, n in categories.items()]
     parts = [
         f'"info": {dump_json(info, target)}',

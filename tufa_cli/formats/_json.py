@@ -55,7 +55,7 @@ def parse_json(path: Path, raw: bytes, unique: bool = True) -> Any:
         raise InputError(path, f"not valid JSON: {error}") from None
 
 
-def json_cell(text: str, what: str) -> Any:
+def parse_json_text(text: str, what: str) -> Any:
     """JSON inside of another file; raises ValueError that says what it is."""
     try:
         return json.loads(text, object_pairs_hook=_once)

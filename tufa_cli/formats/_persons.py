@@ -18,6 +18,9 @@ POINTS = 68
 #: A person's box that was made from the face's, since there was none.
 BOX_FROM_FACE = "face"
 
+#: A face's box of zeros that is meant, and does not stand for none.
+_LABELLED = "labelled"
+
 #: COCO's body points, 1-based lines between them: https://cocodataset.org/#keypoints-2020
 BODY = ["nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder",
         "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip",
@@ -55,9 +58,19 @@ def person_box(face: Face, first_pixel: int) -> dict[str, Any]:
 
 def face_box_of(row: Mapping[str, Any]) -> Any:
     """The face's box of a row, or None where there is none or it was made from the points."""
-    box = row.get("face_box")
-    made = row.get("face_box_source") == BOX_FROM_POINTS
-    return None if made or (isinstance(box, list) and not filled(box)) else box
+    box, source = row.get("face_box"), row.get("face_box_source")
+    empty = isinstance(box, list) and not filled(box) and source != _LABELLED
+    return None if source == BOX_FROM_POINTS or empty else box
+
+
+def face_box(face: Face, first_pixel: int) -> dict[str, Any]:
+    """``face_box`` and, where it does not tell itself, where it is from."""
+    row: dict[str, Any] = {"face_box": written_box(face, first_pixel)}
+    if face.box is None:
+        row["face_box_source"] = BOX_FROM_POINTS
+    elif not filled(row["face_box"]):
+        row["face_box_source"] = _LABELLED
+    return row
 
 
 def with_ours(

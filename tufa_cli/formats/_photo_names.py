@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from tufa_cli.formats._files import photo_path
+from tufa_cli.errors import OutputError
+from tufa_cli.formats._files import photo_name, photo_path
 
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:/")
 
@@ -37,6 +38,15 @@ def _above(folders: list[str]) -> str:
         return posixpath.commonpath(folders)
     except ValueError:
         return ""
+
+
+def written_name(path: str, target: Path) -> str:
+    """A photo's path as a reader will take it; raises OutputError for one that it would not."""
+    try:
+        return photo_name(path) and path
+    except ValueError as error:
+        hint = "give photo paths relative to one folder"
+        raise OutputError(f"{target}: {error}", hint) from None
 
 
 def stored_name(value: object, key: str, common: str | None = None) -> str:

@@ -41,7 +41,8 @@ class DataSet:
     """What a data.yaml says.
 
     folder: that the paths in it are relative to. points, columns: of ``kpt_shape``. classes: names.
-    schemes: of the classes, by number. strict: 1 means occluded even where no 2 occurs.
+    schemes: of the classes, by number. told: names of classes that say more than the scheme.
+    strict: 1 means occluded even where no 2 occurs.
     lists: keys of lists of photos, and the split that each stands for.
     """
 
@@ -51,6 +52,7 @@ class DataSet:
     columns: int
     classes: Mapping[int, str]
     schemes: Mapping[int, str | None]
+    told: Mapping[int, str]
     strict: bool
     lists: Mapping[str, str | None]
     raw: Mapping[str, Any] = field(repr=False)
@@ -93,6 +95,9 @@ def read_yaml(path: Path) -> DataSet:
         schemes: dict[int, str | None] = {
             number: scheme_named(name, points) for number, name in classes.items()
         }
+        told = {} if len(classes) == 1 else {k: v for k, v in classes.items() if not schemes[k]}
+        if isinstance(mark.get("classes"), dict):
+            told = {k: v for k, v in mark["classes"].items() if k in classes and isinstance(v, str)}
         schemes |= {k: v for k, v in own.items() if k in classes and isinstance(v, str)}
         return DataSet(
             path,
@@ -101,6 +106,7 @@ def read_yaml(path: Path) -> DataSet:
             columns,
             classes,
             schemes,
+            told,
             strict=mark.get("visibility") == "strict",
             lists=_lists(raw, mark),
             raw=raw,

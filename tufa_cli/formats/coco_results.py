@@ -22,6 +22,7 @@ from tufa_cli.formats._coco_results import ResultsFile, sniff_results
 from tufa_cli.formats._coco_write import KEYPOINTS, rows, written_box
 from tufa_cli.formats._files import list_files, sniff_any, write_lines
 from tufa_cli.formats._json import load_json
+from tufa_cli.formats._photo_names import written_name
 
 NAME = "coco-results"
 TITLE = "COCO results JSON, scored points of a model, 0-based"
@@ -29,7 +30,8 @@ CAPABILITIES = Capabilities(
     missing=True,
     box=True,
     several_faces=True,
-    confidence=True,
+    confidence="labelled",
+    score=True,
     source=True,
     attributes=None,
 )
@@ -85,9 +87,10 @@ def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions)
     categories: dict[Any, int] = {}
     found = []
     for image_id, image in enumerate(images, start=1):
+        name = written_name(image.path, target)
         for face in image.faces:
             category = categories.setdefault(KEYPOINTS.category_of(face), len(categories) + 1)
-            start = {"image_id": image_id, "category_id": category, "file_name": image.path}
+            start = {"image_id": image_id, "category_id": category, "file_name": name}
             found.append(start | _row(face, first_pixel))
     write_lines(target, [rows(found, target)], options.overwrite)
     return [target]

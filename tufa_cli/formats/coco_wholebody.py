@@ -13,13 +13,12 @@ from typing import Any
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.formats import _persons
-from tufa_cli.formats._base import BOX_FROM_POINTS, Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
 from tufa_cli.formats._coco_read import ROW_KEYS, Category, CocoFile, Labels, sniff_file
 from tufa_cli.formats._coco_write import (
     Dialect,
     document,
     triplets,
-    written_box,
 )
 from tufa_cli.formats._files import list_files, sniff_any, write_lines
 from tufa_cli.formats._json import load_json
@@ -94,7 +93,8 @@ def _unused(row: dict[str, Any]) -> Iterator[str]:
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One JSON file; parts of the person that are not known are zeros; raises OutputError."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    text = document(images, target, first_pixel, Dialect(lambda face: None, _category, _row))
+    dialect = Dialect(lambda face: None, _category, _row, strict=False)
+    text = document(images, target, first_pixel, dialect)
     write_lines(target, [text], options.overwrite)
     return [target]
 
@@ -111,12 +111,10 @@ def _category(key: None) -> dict[str, Any]:
 def _row(face: Face, first_pixel: int) -> dict[str, Any]:
     flags = {UNLABELLED: 0, OCCLUDED: 1, VISIBLE: 1}
     row = _persons.person_box(face, first_pixel) | {
-        "face_box": written_box(face, first_pixel),
         "face_kpts": triplets(face, first_pixel, flags),
         "face_valid": True,
     }
-    if face.box is None:
-        row["face_box_source"] = BOX_FROM_POINTS
+    row |= _persons.face_box(face, first_pixel)
     return _persons.with_ours(row | _person(face), face)
 
 

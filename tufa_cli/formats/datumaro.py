@@ -40,7 +40,7 @@ from tufa_cli.formats._json import (
     without,
 )
 from tufa_cli.formats._names import point_names, scheme_named, skeleton_of
-from tufa_cli.formats._photo_names import common_folder, stored_name
+from tufa_cli.formats._photo_names import common_folder, stored_name, written_name
 from tufa_cli.writing import filling
 
 NAME = "datumaro"
@@ -294,6 +294,7 @@ def _document(images: Sequence[AnnotatedImage], target: Path, first_pixel: int) 
     labels: dict[tuple[str | None, int], int] = {}
     items = []
     for image in images:
+        written_name(image.path, target)
         annotations: list[dict[str, Any]] = []
         for group, face in enumerate(image.faces, start=1):
             label = labels.setdefault((face.scheme, len(face.points_px)), len(labels))

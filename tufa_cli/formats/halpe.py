@@ -46,7 +46,8 @@ CAPABILITIES = Capabilities(
 SUFFIXES = (".json",)
 _FACE = slice(3 * 26, 3 * 94)
 _BODY_NUMBERS, _HAND_NUMBERS = 3 * 26, 3 * 42
-_USED = ROW_KEYS | {"keypoints", "num_keypoints", "face_box", "bbox_source"}
+_USED = ROW_KEYS | {"keypoints", "num_keypoints", "face_box", "face_box_source"}
+_USED |= {"face_valid", "bbox_source"}
 #: Points 0 to 25; the face's and the hands' have numbers for names.
 _BODY = [*_persons.BODY, "head", "neck", "hip", "left_big_toe", "right_big_toe",
          "left_small_toe", "right_small_toe", "left_heel", "right_heel"]  # fmt: skip
@@ -79,7 +80,7 @@ def pick(row: dict[str, Any], category: Category) -> Labels | None:
     values = row.get("keypoints")
     if not isinstance(values, list) or len(values) != HALPE_NUMBERS:
         raise ValueError("keypoints is not a list of 136 times x, y, v")
-    if not _persons.filled(values[_FACE][2::3]):
+    if not _persons.filled(values[_FACE][2::3]) and row.get("face_valid") is not True:
         return None
     used = _USED | ({"bbox"} if row.get("bbox_source") == _persons.BOX_FROM_FACE else set())
     box, more = _persons.face_box_of(row), _others(values)
@@ -117,9 +118,9 @@ def _row(face: Face, first_pixel: int) -> dict[str, Any]:
     keypoints = [*body, *triplets(face, first_pixel), *hands]
     row = _persons.person_box(face, first_pixel)
     row |= {"num_keypoints": sum(v > 0 for v in keypoints[2::3]), "keypoints": keypoints}
-    if face.box is not None:
-        x, y, w, h = face.box.tolist()
-        row["face_box"] = [x + first_pixel, y + first_pixel, w, h]
+    row |= _persons.face_box(face, first_pixel)
+    if not face.labelled.any():
+        row["face_valid"] = True  # a face though no point is labelled
     rest = dict(face.attributes)
     for name, part in (("body_keypoints", body), ("hand_keypoints", hands)):
         if rest.get(name) is part:

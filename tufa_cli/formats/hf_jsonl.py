@@ -31,7 +31,7 @@ from tufa_cli.formats._json import (
     photo_side,
     without,
 )
-from tufa_cli.formats._photo_names import stored_name
+from tufa_cli.formats._photo_names import stored_name, written_name
 from tufa_cli.formats._text import text_lines
 
 NAME = "hf-jsonl"
@@ -197,7 +197,7 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
 
 def _image_row(image: AnnotatedImage, first_pixel: int, target: Path) -> dict[str, Any]:
     return {
-        "file_name": image.path,
+        "file_name": written_name(image.path, target),
         "width": image.width,
         "height": image.height,
         "split": image.split,

@@ -32,9 +32,9 @@ from tufa_cli.formats._json import (
     entry,
     from_text,
     is_json,
-    json_cell,
     json_lacks,
     load_json,
+    parse_json_text,
     to_text,
 )
 from tufa_cli.formats._lists import PhotoRows
@@ -238,7 +238,7 @@ def _object(row: dict[str, str], column: str) -> dict[str, Any]:
     text = row.get(column, "").strip()
     if not text:
         return {}
-    value = json_cell(text, column)
+    value = parse_json_text(text, column)
     if not isinstance(value, dict):
         raise ValueError(f"{column} is not an object")
     return value

@@ -4,7 +4,8 @@
 width and height: without the photo nothing can be read, and without its size nothing written. v as
 COCO has it. Ultralytics drops a photo's labels when a number leaves [-0.01, 1.01], so points
 outside the photo are not written. In rows of two columns a point at 0, 0 or below it is missing;
-such rows are never written. Source: https://docs.ultralytics.com/datasets/pose/ and ``verify_image_label`` there.
+such rows are never written. Source: https://docs.ultralytics.com/datasets/pose/ and
+``verify_image_label`` there.
 """
 
 from __future__ import annotations
@@ -164,15 +165,13 @@ class _Reading:
         x, y, w, h = np.array(row[1:5]) * (*size, *size)
         if w < 0 or h < 0:
             raise ValueError("the box has a negative size")
-        name = self.data.classes[label]
-        scheme = self.data.schemes.get(label)
-        plain = len(self.data.classes) == 1 or scheme_named(name, self.data.points) is not None
+        told = self.data.told.get(label)
         return Face(
             points[:, :2] * size - self.first_pixel,
-            scheme=self.options.scheme or scheme,
+            scheme=self.options.scheme or self.data.schemes.get(label),
             visibility=self._visibility(points),
             box=np.array([x - w / 2 - self.first_pixel, y - h / 2 - self.first_pixel, w, h]),
-            attributes={} if plain or name == scheme else {"class": name},
+            attributes={} if told is None else {"class": told},
         )
 
     def _visibility(self, points: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -229,9 +228,8 @@ def _key(image: AnnotatedImage) -> str:
 
 
 def holds_attribute(name: str, value: object, face: Face) -> bool:
-    """The name of a class that is not the scheme's."""
-    known = isinstance(value, str) and value == value.strip() != ""
-    return name == "class" and known and scheme_named(value, len(face.points_px)) is None
+    """The name of a class."""
+    return name == "class" and isinstance(value, str) and value == value.strip() != ""
 
 
 def _is_inside(face: Face, size: tuple[int, int]) -> bool:
@@ -344,7 +342,9 @@ def _yaml(done: _Written) -> str:
     if flip is not None and {scheme for scheme, _ in done.classes} == {first}:
         text["flip_idx"] = flip
         text["kpt_names"] = {number: point_names(first, points) for number in names}
-    text[MARK] = {"visibility": "strict", "splits": done.splits, "schemes": schemes}
+    told = {number: own for (_, own), number in done.classes.items() if own}
+    mark = {"visibility": "strict", "splits": done.splits, "schemes": schemes, "classes": told}
+    text[MARK] = mark
     return yaml.safe_dump(text, sort_keys=False, allow_unicode=True, default_flow_style=None)
 
 

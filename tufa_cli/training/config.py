@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,8 @@ class TrainConfig:
     scheme (for comparisons), or None. sources, schemes: train on these alone, or None for all.
     patience: stop after so many validations without a better mean, or None.
     amp: "bf16", "fp16" (GPU only) or "off". compile: use torch.compile where it works.
+    augment_on: "cpu" in the loader's processes, "device" whole batches at once, "auto" the latter
+    on a GPU.
     tensorboard: also write event files (needs the tensorboard package).
     """
 
@@ -81,17 +83,19 @@ class TrainConfig:
     device: str = "auto"
     threads: int | None = None
     workers: int = 1
+    augment_on: Literal["auto", "cpu", "device"] = "auto"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for YAML and JSON."""
-        return _plain(dataclasses.asdict(self))
+        return plain(dataclasses.asdict(self))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Mappings and lists of plain values, for YAML and JSON."""
     if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, (tuple, list)) else value
+        return {k: plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, (tuple, list)) else value
 
 
 def load_config(path: Path | None, words: Sequence[str] = ()) -> TrainConfig:
@@ -100,6 +104,14 @@ def load_config(path: Path | None, words: Sequence[str] = ()) -> TrainConfig:
     Keys of nested records are written with dots: ``augment.flip=0``. Raises InputError when the
     file is not YAML and ProblemsError with everything that is wrong.
     """
+    config: TrainConfig = read_config(TrainConfig, path, words, _check)
+    return config
+
+
+def read_config(
+    kind: type, path: Path | None, words: Sequence[str], check: Callable[[Any, list[str]], None]
+) -> Any:
+    """A record of ``kind`` as ``load_config`` makes one; ``check`` adds to the problems."""
     raw: dict[str, Any] = {}
     if path is not None:
         try:
@@ -114,8 +126,8 @@ def load_config(path: Path | None, words: Sequence[str] = ()) -> TrainConfig:
     problems: list[str] = []
     for word in words:
         _set_word(raw, word, problems)
-    config = _build(TrainConfig, raw, "", problems)
-    _check(config, problems)
+    config = _build(kind, raw, "", problems)
+    check(config, problems)
     if problems:
         raise ProblemsError(path or "config", problems, "tufa-cli config show lists the keys")
     return config

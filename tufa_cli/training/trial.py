@@ -9,12 +9,13 @@ from pathlib import Path
 
 import torch
 
-from tufa_cli.data.packed import MixedSampler, PackedFaces, collate, group_shares
+from tufa_cli.data.on_device import collate_any, ready
+from tufa_cli.data.packed import MixedSampler, group_shares
 from tufa_cli.errors import TufaError
 from tufa_cli.model.predict import pick_device
 from tufa_cli.training.config import TrainConfig
 from tufa_cli.training.distributed import Ranks
-from tufa_cli.training.loop import input_size, select_rows
+from tufa_cli.training.loop import open_faces, select_rows
 from tufa_cli.training.state import TrainState
 from tufa_cli.training.step import Stepper
 
@@ -50,7 +51,7 @@ def try_steps(config: TrainConfig, batch_size: int | None = None) -> Trial:
     if config.threads:
         torch.set_num_threads(config.threads)
     device = pick_device(config.device)
-    dataset = PackedFaces([Path(p) for p in config.packs], input_size(config), config.augment)
+    dataset = open_faces(config, device)
     rows = select_rows(dataset, "train", config)
     if not len(rows):
         raise TufaError("the packs hold no training faces for these sources and schemes")
@@ -68,7 +69,7 @@ def try_steps(config: TrainConfig, batch_size: int | None = None) -> Trial:
     for start in range(0, len(draws), config.accumulate):
         began = time.perf_counter()
         batch = [
-            collate([dataset[draw] for draw in piece])
+            ready(collate_any([dataset[draw] for draw in piece]), device, dataset.size)
             for piece in draws[start : start + config.accumulate]
         ]
         loaded = time.perf_counter()
