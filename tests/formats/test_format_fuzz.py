@@ -28,10 +28,23 @@ def built(name: str, file: str, points: int, photo: str) -> tuple[str, bytes]:
     """A file as the format itself writes it."""
     face = Face(np.arange(2.0 * points).reshape(-1, 2) + 1, box=np.ones(4))
     with tempfile.TemporaryDirectory() as folder:
-        one_file = name in ("cofw", "cvat", "dlib", "label-studio", "via")
-        target = Path(folder, f"a{Path(file).suffix}" if one_file else "out")
-        report = write([AnnotatedImage(photo, (face,), 30, 20)], target, name)
-        return file, max(f for f in report.files if f.suffix == Path(file).suffix).read_bytes()
+        target = Path(folder, "a.mat" if name == "cofw" else "out")
+        report = write([AnnotatedImage(photo, (face,))], target, name)
+        return file, max(report.files).read_bytes()
+
+
+def tool(name: str, file: str) -> tuple[str, bytes]:
+    """A file of an annotation tool with two points, one of them hidden, a box and an attribute."""
+    face = Face(
+        np.array([[1.5, 2], [3, 4]]),
+        visibility=np.array([2, 1], dtype=np.uint8),
+        box=np.array([1, 2, 3, 4.5]),
+        attributes={"a": 1},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) if name in ("labelme", "supervisely") else Path(folder, file)
+        write([AnnotatedImage("a.jpg", (face,), 64, 48)], target, name)
+        return file, Path(folder, file).read_bytes()
 
 
 def aflwinfo() -> bytes:
@@ -117,6 +130,12 @@ GOOD = {
         "a.csv",
         f"name,tag,{csv_head(68, '{axis}{i:02d}')}\na,2,{','.join('4' * 136)}\n".encode(),
     ),
+    "dlib": tool("dlib", "a.xml"),
+    "cvat": tool("cvat", "a.xml"),
+    "via": tool("via", "a.csv"),
+    "labelme": tool("labelme", "a.json"),
+    "label-studio": tool("label-studio", "a.json"),
+    "supervisely": tool("supervisely", "ds0/ann/a.jpg.json"),
     "coco": (
         "a.json",
         json.dumps(
@@ -131,19 +150,6 @@ GOOD = {
         ).encode(),
     ),
 }  # fmt: skip
-
-#: Files of the annotation tools, as this package writes them.
-GOOD |= {
-    name: built(name, file, 5, "a.jpg")
-    for name, file in {
-        "cvat": "a.xml",
-        "dlib": "a.xml",
-        "label-studio": "a.json",
-        "labelme": "a.json",
-        "via": "a.json",
-    }.items()
-}
-
 
 WHOLEBODY = {"face_kpts": [1, 2, 1] * 68, "face_box": [1, 2, 3, 4], "face_valid": True}
 GOOD |= {
@@ -198,11 +204,12 @@ GOOD |= {
 
 #: What lies beside a file, where it needs that.
 BESIDE = {
+    "supervisely": dict([tool("supervisely", "meta.json")]),
     "yolo-pose": {
         "images/train/a.png": png(),
         "images/val/.keep": b"",
         "labels/train/a.txt": b"0 0.5 0.5 1 1 0.25 0.25 2 0.5 1 1\n",
-    }
+    },
 }
 
 
@@ -210,6 +217,15 @@ def put_beside(name: str, folder: Path) -> None:
     for file, content in BESIDE.get(name, {}).items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_bytes(content)
+
+
+def laid_out(folder: Path, name: str, content: bytes) -> Path:
+    """The file of a format with this content, and what it needs beside."""
+    path = folder / GOOD[name][0]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    put_beside(name, folder)
+    path.write_bytes(content)
+    return path
 
 
 def test_every_format_is_damaged() -> None:
@@ -230,13 +246,10 @@ def test_every_format_is_damaged() -> None:
 def test_damage_is_an_input_error_or_nothing(
     name: str, place: int, length: int, bytes_: bytes
 ) -> None:
-    file, good = GOOD[name]
+    good = GOOD[name][1]
     place %= len(good)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, file)
-        path.parent.mkdir(exist_ok=True)
-        put_beside(name, Path(folder))
-        path.write_bytes(good[:place] + bytes_ + good[place + length :])
+        path = laid_out(Path(folder), name, good[:place] + bytes_ + good[place + length :])
         sniff(path)
         sniff(Path(folder))
         for options in ({}, {"on_error": lambda error: None}):
@@ -248,9 +261,6 @@ def test_damage_is_an_input_error_or_nothing(
 
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_the_undamaged_file_is_recognised(name: str, tmp_path: Path) -> None:
-    file, good = GOOD[name]
-    (tmp_path / file).parent.mkdir(exist_ok=True)
-    put_beside(name, tmp_path)
-    (tmp_path / file).write_bytes(good)
+    laid_out(tmp_path, name, GOOD[name][1])
     assert [found for found, verdict in sniff(tmp_path).items() if verdict.yes] == [name]
     assert len(list(read(tmp_path))) == 1

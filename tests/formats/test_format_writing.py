@@ -385,7 +385,8 @@ def test_other_numbers_of_points_are_refused(tmp_path: Path, format: str) -> Non
 
 @pytest.mark.parametrize("format", WRITABLE)
 def test_nothing_is_overwritten_unasked(tmp_path: Path, format: str) -> None:
-    images = [image(face(SIZES.get(format, 5)), path=placed(format, "a.jpg", None, 1))]
+    path = placed(format, "a.jpg", None, 1)
+    images = [image(face(SIZES.get(format, 5)), path=path, width=64, height=48)]
     target = tmp_path / FILES.get(format, "o.txt")
     write(images, target, format)
     before = contents(target)

@@ -47,7 +47,8 @@ class Draft:
 
     where, line: for errors, where it begins in the file, in words or as a line.
     box: (4,) x, y, w, h in image pixels, or None. made: that box is only that of the points.
-    unnamed: the points are in the scheme's order; their names say nothing.
+    unnamed: the points are in the scheme's order and their names say nothing; None for "where all
+    of several are called the same", which is how many people draw them.
     """
 
     where: str = ""
@@ -59,7 +60,7 @@ class Draft:
     score: float | None = None
     source: Literal["manual", "auto"] = "manual"
     attributes: dict[str, Any] = field(default_factory=dict)
-    unnamed: bool = False
+    unnamed: bool | None = None
 
     def take_marks(self, label: str | None, marks: Mapping[str, Any]) -> None:
         """Take over the face's class, and what a file of ours says beside; raises ValueError."""
@@ -79,8 +80,8 @@ class Draft:
         Raises ValueError when the points' names do not tell which is which.
         """
         names = [point.name for point in self.points]
-        if self.unnamed or (len(names) > 1 and len(set(names)) == 1):
-            # All are called the same (the class): they stand in the order they were drawn in.
+        alike = len(names) > 1 and len(set(names)) == 1
+        if self.unnamed or (self.unnamed is None and alike):
             order = orders.of_unnamed(self.told, len(names))
             names = [str(index) for index in range(len(names))]
         else:

@@ -162,6 +162,11 @@ class Orders:
         self._asked = get_scheme(options.scheme) if options.scheme is not None else None
         given = options.settings.get("names")
         self._given = None if given is None else [name.strip() for name in given.split(",")]
+        if self._given and self._asked is not None and len(self._given) != len(self._asked):
+            raise TufaError(
+                f"the setting names has {len(self._given)} names, {self._asked.name} has "
+                f"{len(self._asked)} points"
+            )
 
     def of(self, told: Told, names: Sequence[str]) -> Order | None:
         """The order for a face that has points of these names; None when it is of another scheme.
@@ -190,10 +195,6 @@ class Orders:
 
     def _as_given(self, given: list[str], told: Told) -> Order:
         asked = self._asked
-        if asked is not None and len(asked) != len(given):
-            raise ValueError(
-                f"the setting names has {len(given)} names, {asked.name} has {len(asked)} points"
-            )
         scheme = asked.name if asked is not None else told.scheme or scheme_named(told.label)
         return Order(scheme, len(given), _indices(given))
 

@@ -22,7 +22,7 @@ from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, Tally, WriteOptions
 from tufa_cli.formats._cvat_write import RESERVED, CvatWriter
 from tufa_cli.formats._drafts import Draft, Point, corners_box, upright_box
-from tufa_cli.formats._files import first_root, headed, list_files, number, photo_path, sniff_any
+from tufa_cli.formats._files import first_root, headed, list_files, number, photo_name, sniff_any
 from tufa_cli.formats._json import from_text, is_json, to_text
 from tufa_cli.formats._names import NAMES_SETTING, Orders, Told, scheme_named
 from tufa_cli.formats._xml import At, Node, XmlRecords, attribute_values, first_tags
@@ -114,7 +114,7 @@ class _File:
 
     def _image(self, node: Node) -> AnnotatedImage:
         try:
-            path = photo_path(node.need("name"), "name")
+            path = photo_name(node.need("name"))
         except At:
             raise
         except ValueError as error:
@@ -192,7 +192,7 @@ class _File:
 
     def _draft(self, node: Node, label: str) -> Draft:
         attributes = self._attributes(node)
-        draft = Draft()
+        draft = Draft(unnamed=False)
         source = node.attributes.get("source")
         draft.take_marks(label, {"scheme": attributes.pop("scheme", None), "source": source})
         draft.attributes = attributes

@@ -173,7 +173,8 @@ class _File:
         return np.array([x - self.first_pixel, y - self.first_pixel, w, h])
 
     def _face(self, node: Node) -> Face | None:
-        draft = Draft(told=self.told, box=self._box(node), attributes=_attributes(node))
+        box, attributes = self._box(node), _attributes(node)
+        draft = Draft(told=self.told, box=box, attributes=attributes, unnamed=False)
         if node.attributes.get("detection_score") is not None:
             draft.score = node.number("detection_score")
         for part in node.all("part"):

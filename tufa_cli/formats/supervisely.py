@@ -80,15 +80,26 @@ CAPABILITIES = Capabilities(
 SETTINGS = {**NAMES_SETTING}
 META = "meta.json"
 
+#: No dataset is nested deeper than this.
+_DEEPEST = 20
+
 _HINT = "in Supervisely, the objects of one face have the same instance"
 
 
 def _project(source: Path) -> Path | None:
-    """The project's folder for a project, one of its datasets, or its meta.json; else None."""
-    folder = source.parent if source.name == META else source
-    for candidate in (folder, folder.parent):
-        if is_photo(candidate / META) and folder.is_dir():
-            return candidate
+    """The project's folder for a project, a dataset or annotation of it, or its meta.json."""
+    folder = source
+    if source.is_file():
+        folder = source.parent if source.name == META else source.parent.parent
+        if source.name != META and source.parent.name != "ann":
+            return None
+    for _ in range(_DEEPEST):
+        for candidate in (folder, folder.parent):
+            if is_photo(candidate / META):
+                return candidate
+        if folder.parent.name != NESTED:
+            break
+        folder = folder.parent.parent
     return None
 
 
@@ -103,7 +114,7 @@ def sniff(path: Path) -> Sniff:
         return Sniff(False, f"{META}: {error.problem}")
     if not isinstance(data, dict) or not isinstance(data.get("classes"), list):
         return Sniff(False, f"{META} without classes")
-    folder = project if path.is_file() else path
+    folder = project if path.name == META else path.parent.parent if path.is_file() else path
     found = any(below.is_dir() for below in folder.rglob("ann"))
     return Sniff(found, f"{META} with classes and ann folders" if found else "no ann folder in it")
 
@@ -113,7 +124,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     project = _project(source)
     if project is None:
         raise InputError(source, f"no Supervisely project in the folder: no {META}")
-    yield from _Project(project, project if source.is_file() else source, options).records()
+    yield from _Project(project, project if source.name == META else source, options).records()
 
 
 class _Class:
@@ -244,7 +255,7 @@ class _Project:
             raise ValueError("a graph without nodes")
         tags = _tags(row)
         auto = row.get("nnCreated") is True
-        draft = Draft(where=where, source="auto" if auto else "manual")
+        draft = Draft(where=where, source="auto" if auto else "manual", unnamed=False)
         scheme = tags.pop("scheme", None)
         if not isinstance(scheme, (str, type(None))):
             raise ValueError("the tag scheme is not a name")
