@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tufa_cli.detect import DEFAULT_DETECTOR
+
 #: label set: source, format, scheme, photos, list
 SETS = {
     "`ibug68`, 300-W": ("300w", "pts", "ibug68", None, "val_300w"),
@@ -53,7 +55,10 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights")
     args = parser.parse_args()
-    print("| label set | faces | bare anchors | oracle box | jittered box | lbp, missed |")
+    print(
+        "| label set | faces | bare anchors | oracle box | jittered box "
+        f"| {DEFAULT_DETECTOR}, missed |"
+    )
     print("|---|---|---|---|---|---|")
     for name in SETS:
         oracle = evaluate(args.data, name, ["--baseline"], args.weights)

@@ -5,8 +5,9 @@
 
 Each labelled face is laid on the plane by scale and shift. A detection that overlaps the face is
 carried onto the plane the other way; the median over all faces is where the boxes lie. The spread
-says how far a crop made from a box will be off. Needs a detector that searches, and labels of any
-scheme on the plane.
+says how far a crop made from a box will be off. With --save the detector ``finder`` is written to
+a new weights file with this place in it, and with the score that --bound gives. Needs a detector
+that searches, and labels of any scheme on the plane.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from tufa_cli.detect import make_detector
-from tufa_cli.detect.base import Detector
+from tufa_cli.detect.base import BoxPlane, Detector
 from tufa_cli.detect.crops import box_on_plane
+from tufa_cli.detect.finder_weights import load_finder, save_finder
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats import read
 from tufa_cli.geometry.boxes import iou
@@ -41,6 +43,8 @@ def main() -> None:
     parser.add_argument("--detector-weights", type=Path)
     parser.add_argument("--every", type=int, default=1, help="use every n-th photo")
     parser.add_argument("--min-score", type=float, default=0.5)
+    parser.add_argument("--save", type=Path, help="write the finder's weights with what was fitted")
+    parser.add_argument("--bound", type=float, help="and with this score as its bound")
     args = parser.parse_args()
 
     scheme = get_scheme(args.scheme).name
@@ -61,7 +65,12 @@ def main() -> None:
             print(error.message, file=sys.stderr)
             continue
         boxes += fits(detector, pixels, faces, anchors, args.min_score)
-    report(args.detector, np.array(boxes).reshape(-1, 4), labelled)
+    median = report(args.detector, np.array(boxes).reshape(-1, 4), labelled)
+    if args.save:
+        weights = load_finder(args.detector_weights)
+        weights.box_plane = BoxPlane(*(round(float(value), 4) for value in median))
+        weights.min_score = weights.min_score if args.bound is None else args.bound
+        save_finder(args.save, weights)
 
 
 def fits(
@@ -88,8 +97,8 @@ def fits(
     return boxes
 
 
-def report(name: str, boxes: np.ndarray, labelled: int) -> None:
-    """Print the median box, its spread, and how far crops made from it are off."""
+def report(name: str, boxes: np.ndarray, labelled: int) -> np.ndarray:
+    """Print the median box (4,), its spread, and how far crops made from it are off."""
     print(f"{name}: {len(boxes)} of {labelled} labelled faces found")
     if not len(boxes):
         sys.exit(1)
@@ -103,6 +112,7 @@ def report(name: str, boxes: np.ndarray, labelled: int) -> None:
     size = np.log(np.sqrt(boxes[:, 2:].prod(axis=1) / (w * h)))
     print(f"crop centre: 68 % within {np.percentile(np.hypot(*centre.T), 68):.3f} of the plane")
     print(f"crop scale: 68 % within {np.percentile(np.abs(size), 68):.1%}")
+    return median
 
 
 if __name__ == "__main__":

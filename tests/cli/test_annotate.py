@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tufa_cli.detect import DEFAULT_DETECTOR
 from tufa_cli.formats import read
 from tufa_cli.images.reading import read_rgb
 
@@ -135,7 +136,7 @@ def test_the_json_report(annotate, photos, tmp_path):
     assert ran.json == {
         "output": str(out),
         "scheme": "wflw98",
-        "detector": "lbp",
+        "detector": DEFAULT_DETECTOR,
         "photos": 2,
         "faces": 2,
         "photos_without_face": 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 import skimage.data
@@ -88,6 +89,13 @@ def test_pack_then_train_then_models_show(labelled, tmp_path, run_cli):
         "model_options: {width: 32, channels: [8, 16, 24], blocks: [1, 1, 1], input_size: 64}\n"
     )
     run = tmp_path / "run"
+    dry = json.loads(run_cli("train", config, "--dry-run", "--json").stdout)
+    assert [key.split("/")[1] for key in dry["faces"]["train"]] == ["mtfl5"]
+    assert dry["trial"]["step_seconds"] > 0
+    sizes = run_cli("train", config, "--find-batch-size", "--json").stdout.splitlines()
+    assert json.loads(sizes[0])["batch_size"] == 8
+    assert run_cli("train", config).code == 2
+    assert not run.exists()
     result = run_cli("train", config, "-o", run)
     assert (result.code, result.stdout.strip()) == (0, str(run / "final.pt"))
     again = run_cli("train", config, "-o", run)
@@ -95,3 +103,43 @@ def test_pack_then_train_then_models_show(labelled, tmp_path, run_cli):
     assert "--resume" in again.stderr
     shown = json.loads(run_cli("models", "show", run / "final.pt", "--json").stdout)
     assert "research" in shown["terms"]
+
+
+def test_pack_verify_and_info(labelled, tmp_path, run_cli):
+    out = tmp_path / "faces.h5"
+    (labelled / "broken.png").unlink()
+    (labelled / "broken.pts").unlink()
+    words = ["pack", labelled, "--scheme", "mtfl5", "-o", out, "--source", "here"]
+    assert run_cli(*words, "--jobs", "2").code == 0
+    again = run_cli(*words, "--resume", "--json")
+    assert (again.code, json.loads(again.stdout)["present"]) == (0, 2)
+    sound = run_cli("pack", "--verify", out)
+    assert (sound.code, sound.stdout.strip()) == (0, f"{out}: 2 rows, all sound")
+    shown = run_cli("pack", "--info", out)
+    assert "here/mtfl5" in shown.stdout
+    assert "checksums" in shown.stdout
+    assert json.loads(run_cli("pack", "--info", out, "--json").stdout)["faces"] == 2
+    with h5py.File(out, "r+") as file:
+        file["weight"][1] = 0.5
+    bad = run_cli("pack", "--verify", out)
+    assert (bad.code, bad.stdout.strip()) == (1, "row 1: the checksum does not fit")
+    assert "1 of 2 rows" in bad.stderr
+    report = json.loads(run_cli("pack", "--verify", out, "--json").stdout)
+    assert report["bad"] == [{"row": 1, "problem": "the checksum does not fit"}]
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["x"], ["-o", "x.h5"], ["x", "--verify", "a"], ["--verify", "a", "--info", "a"]]
+)
+def test_pack_needs_a_source_or_a_pack(run_cli, words):
+    result = run_cli("pack", *words)
+    assert result.code == 2
+    assert "--verify" in result.stderr
+
+
+def test_pack_verify_of_no_pack(tmp_path, run_cli):
+    (tmp_path / "a.h5").write_bytes(b"x")
+    for word in ("--verify", "--info"):
+        result = run_cli("pack", word, tmp_path / "a.h5")
+        assert (result.code, result.stdout) == (1, "")
+        assert "not a readable HDF5 file" in result.stderr

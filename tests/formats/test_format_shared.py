@@ -68,3 +68,29 @@ def test_writing_what_was_read_gives_the_same_bytes(
 def test_a_root_of_several_formats_is_ambiguous(shared: Path) -> None:
     with pytest.raises(Exception, match="looks like coco and merl-rav"):
         choose_format(shared / "data" / "aflw")
+
+
+def test_wflw_without_boxes(shared: Path, tmp_path: Path) -> None:
+    """197 fields: 1,760 faces on 1,491 photos, whose rows stand apart."""
+    path = shared / "data/annotations/wflw98_annotations_only.txt"
+    assert choose_format(path) == "wflw"
+    images = list(read(path))
+    assert (len(images), sum(len(image.faces) for image in images)) == (1491, 1760)
+    assert all(face.box is None for image in images for face in image.faces)
+    write(images, tmp_path / "o.txt", "wflw")
+    assert sorted((tmp_path / "o.txt").open()) == sorted(path.open())
+
+
+def test_muct_with_68_points(shared: Path, tmp_path: Path) -> None:
+    """7,510 rows, half of them mirrored; the others come out as they went in."""
+    path = shared / "data/annotations/muct68.csv"
+    assert choose_format(path) == "muct"
+    notes: list[str] = []
+    images = list(read(path, on_note=notes.append))
+    assert len(images) == 3755 and "3755 rows are mirrored" in notes[0]
+    assert {image.faces[0].scheme for image in images} == {"muct68"}
+    assert sum(not image.faces[0].labelled.all() for image in images) == 840
+    assert losses(images, "muct") == []
+    write(images, tmp_path / "o.csv", "muct")
+    rows = [row for row in path.open() if not row.startswith("ir")]
+    assert list((tmp_path / "o.csv").open()) == rows

@@ -268,17 +268,20 @@ def contents(path: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", WRITABLE)
+#: Every format, and those that write more than one kind of file.
+KINDS = [*((name, FILES.get(name, "o.txt")) for name in WRITABLE), ("via", "o.csv")]
+
+
+@pytest.mark.parametrize(("name", "file"), KINDS)
 @settings(max_examples=40)
 @given(data=st.data())
-def test_read_of_write_is_the_same(name: str, data: st.DataObject) -> None:
+def test_read_of_write_is_the_same(name: str, file: str, data: st.DataObject) -> None:
     images = data.draw(records(name))
     before = copy.deepcopy(images)
     digits = 0 if name in EXACT else 6e-7
     assert losses(images, name) == []
     with tempfile.TemporaryDirectory() as folder:
-        first = Path(folder, "1", FILES.get(name, "o.txt"))
-        second = Path(folder, "2", FILES.get(name, "o.txt"))
+        first, second = Path(folder, "1", file), Path(folder, "2", file)
         write(images, first, name)
         write(images, second, name)
         assert contents(first) == contents(second)

@@ -65,6 +65,7 @@ class Finds:
 
     name = "told"
     box_plane = BoxPlane(0.1, 0.1, 0.8, 0.8)
+    min_score = 0.0
 
     def __init__(self, *faces):
         self.boxes = [(x + 0.1 * s, y + 0.1 * s, 0.8 * s, 0.8 * s) for x, y, s in faces]

@@ -60,3 +60,24 @@ def test_bad_files(tmp_path, text, error):
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         load_config(tmp_path / "none.yaml")
+
+
+def test_five_mistakes_of_five_kinds_are_told_at_once(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "packs: [a.h5]\nstepz: 3\nlr: -1\nmodel: nanno\nsteps: many\n"
+        "model_options: {widht: 3}\naugment: {rotaton: 3}\n"
+    )
+    with pytest.raises(ProblemsError) as caught:
+        load_config(file)
+    text = "\n".join(caught.value.problems)
+    assert len(caught.value.problems) == 6
+    for words in (
+        "did you mean steps?",
+        "lr: must be greater than 0",
+        "did you mean nano?",
+        "steps: 'many' is not a whole number",
+        "did you mean width?",
+        "did you mean augment.rotation?",
+    ):
+        assert words in text

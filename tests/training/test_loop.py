@@ -41,7 +41,9 @@ def test_one_batch_overfits(config, tmp_path):
     assert curve[-1] < 0.4
 
 
-def test_resume_equals_no_interruption(config, tmp_path):
+@pytest.mark.parametrize("where", ["cpu", "device"])
+def test_resume_equals_no_interruption(config, tmp_path, where):
+    config = replace(config, augment_on=where)
     whole, _ = losses(config, tmp_path / "whole")
     losses(config, tmp_path / "cut", stop_at=5)
     resumed, _ = losses(config, tmp_path / "cut", resume=True)
@@ -53,9 +55,21 @@ def test_resume_equals_no_interruption(config, tmp_path):
             assert line in read
 
 
-def test_workers_do_not_change_the_numbers(config, tmp_path):
-    alone, _ = losses(replace(config, steps=4), tmp_path / "a")
-    helped, _ = losses(replace(config, steps=4, workers=2), tmp_path / "b")
+def test_augmented_on_the_device_it_learns_the_same(config, tmp_path):
+    """Up to the rounding of pixels, and the grains of noise."""
+    config = replace(config, steps=4, augment=replace(config.augment, noise=0.0))
+    _, here = losses(replace(config, augment_on="cpu"), tmp_path / "a")
+    _, there = losses(replace(config, augment_on="device"), tmp_path / "b")
+    one, two = ([loss for kind, _, loss in seen if kind == "step"] for seen in (here, there))
+    assert one != two
+    assert one == pytest.approx(two, rel=0.02)
+
+
+@pytest.mark.parametrize("where", ["cpu", "device"])
+def test_workers_do_not_change_the_numbers(config, tmp_path, where):
+    config = replace(config, steps=4, augment_on=where)
+    alone, _ = losses(config, tmp_path / "a")
+    helped, _ = losses(replace(config, workers=2), tmp_path / "b")
     assert same_weights(alone, helped)
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "pack": ("tufa_cli.cli.pack:pack", "Labelled photos into one HDF5 file for training."),
     "schemes": ("tufa_cli.cli.schemes:schemes", "List, show, plot, check and write schemes."),
     "train": ("tufa_cli.cli.train:train", "Train the regressor on packed faces."),
+    "train-finder": ("tufa_cli.cli.train_finder:train_finder", "Train the face finder on photos."),
 }
 
 

@@ -23,7 +23,26 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @click.argument("shapes", metavar="MEANSHAPE...", nargs=-1, required=True, type=_FILE)
-@click.option("-o", "--output", type=_FILE, required=True, help="Plane file (JSON).")
+@click.option(
+    "-o",
+    "--output",
+    type=_FILE,
+    required=True,
+    help="Plane file (JSON); with --onto a scheme file (YAML).",
+)
+@click.option(
+    "--onto",
+    type=_FILE,
+    metavar="PLANE",
+    help="Lay the one MEANSHAPE on this plane (a plane file, or the plane of a weights file) and "
+    "write it as a scheme.",
+)
+@click.option(
+    "--snap",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="With --onto: points nearer to a part, in % of the plane, lie on it  [default: none do]",
+)
 @click.option(
     "--scheme",
     "extra",
@@ -31,7 +50,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="The file of a scheme that does not ship, or a scheme without a mean shape, which is "
     "placed by meaning alone. May be repeated.",
 )
-@click.option("--name", help="Name of the plane  [default: the output's name]")
+@click.option("--name", help="Name of the plane, or scheme  [default: the output's name]")
 @click.option("--plot", type=_FILE, help="Picture of the plane with numbered points.")
 @click.option(
     "--cross-check",
@@ -43,6 +62,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def align(
     shapes: tuple[Path, ...],
     output: Path,
+    onto: Path | None,
+    snap: float | None,
     extra: tuple[str, ...],
     name: str | None,
     plot: Path | None,
@@ -57,11 +78,27 @@ def align(
     Printed is how far apart equal places are, in % of the plane's side, before and after, and how
     many equal points are each other's nearest.
 
+    With --onto, a scheme of which there is only a mean shape becomes a scheme file without a photo:
+    MEANSHAPE is {"points": [[x, y], ...], "names": ["chin", null, ...]}, a .pts file, or what
+    meanshape wrote. Points whose names are places (chin, jaw@0.25) go where the plane has them;
+    without names the shape alone tells where the points lie, whatever their order, turn and size.
+
     \b
     Example:
       tufa-cli align wflw98.json ibug68.json scut86.json -o plane.json --plot plane.png
+      tufa-cli align --onto plane.json average.json -o my.yaml
     """
     import json
+
+    if onto is not None:
+        from tufa_cli.cli.onto import lay_onto
+
+        if len(shapes) != 1 or extra or cross_check:
+            raise click.UsageError("--onto takes one MEANSHAPE, no --scheme and no --cross-check")
+        lay_onto(onto, shapes[0], output, name, snap, plot, overwrite, as_json)
+        return
+    if snap is not None:
+        raise click.UsageError("--snap goes with --onto")
 
     from tufa_cli.schemes import get_scheme
     from tufa_cli.schemes.align import align as fit

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     help="Output format; pts is a folder.",
 )
 @weights_option
-@click.option("--detector", help="Face finder: lbp (default), haar, yunet, boxes, whole-image.")
-@click.option("--detector-weights", type=FILE, help="The face finder's network, for yunet.")
+@click.option("--detector", help="Face finder: finder, lbp, haar, yunet, boxes, whole-image.")
+@click.option("--detector-weights", type=FILE, help="Its network: yunet's, or another finder's.")
 @click.option("--boxes", type=click.Path(path_type=Path), help="Faces found before: annotations.")
 @click.option(
     "--min-score",

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tufa_cli.cli.progress import tracked
 
+if TYPE_CHECKING:
     from tufa_cli.annotation import AnnotatedImage
     from tufa_cli.detect import Detector
     from tufa_cli.evaluation.report import Report, Score
-    from tufa_cli.pipeline.evaluate import MeasuredPhoto
     from tufa_cli.schemes import Scheme
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -23,7 +22,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("-f", "--from", "format_name", default="auto", show_default=True, help="Format.")
-@click.option("--scheme", required=True, help="Landmark scheme of the labels: a name or a file.")
+@click.option(
+    "--task",
+    type=click.Choice(["landmarks", "detection"]),
+    default="landmarks",
+    show_default=True,
+    help="What is measured: the points, or how well faces are found.",
+)
+@click.option("--scheme", help="Landmark scheme of the labels: a name or a file.")
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of the photos.")
 @click.option("--weights", type=_FILE, help="Weights file  [default: the shipped network]")
 @click.option(
@@ -36,6 +42,10 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--detector", help="Detector for --box detector  [default: as annotate's]")
 @click.option("--detector-weights", type=_FILE, help="Its weights, where it needs a file.")
 @click.option("--boxes", type=_FILE, help="Boxes of the detector 'boxes': an annotation file.")
+@click.option("--min-score", type=float, help="Of --task detection [default: the detector's own].")
+@click.option(
+    "--confirm", type=_FILE, metavar="YUNET", help="Its unlabelled finds are no false alarms."
+)
 @click.option("--baseline", is_flag=True, help="Measure the bare mean shape too.")
 @click.option("--list", "include", type=_FILE, help="Measure these photos alone, one a line.")
 @click.option("--exclude", type=_FILE, help="Leave these photos out, one a line.")
@@ -60,13 +70,16 @@ def evaluate(
     ctx: click.Context,
     source: Path,
     format_name: str,
-    scheme: str,
+    task: Literal["landmarks", "detection"],
+    scheme: str | None,
     images: Path | None,
     weights: Path | None,
     box: Literal["oracle", "jitter", "detector"],
     detector: str | None,
     detector_weights: Path | None,
     boxes: Path | None,
+    min_score: float | None,
+    confirm: Path | None,
     baseline: bool,
     include: Path | None,
     exclude: Path | None,
@@ -83,11 +96,35 @@ def evaluate(
     part of the face. Which box the crops came from is always said. --baseline lays the mean shape
     on the same crops without a network: what a prediction has to beat.
 
+    --task detection measures a detector instead: recall, false alarms and average precision by the
+    faces' size. With --confirm, finds that YuNet (an ONNX file) sees too are left aside where no
+    label is.
+
     \b
     Example:
       tufa-cli evaluate 300w --from pts --scheme ibug68 --list val.txt --baseline
       tufa-cli evaluate labels.json --scheme wflw98 --box jitter --json
+      tufa-cli evaluate label.txt --from retinaface --task detection --json
     """
+    if task == "detection":
+        if box != "oracle" or baseline or subset_files or weights is not None:
+            raise click.UsageError(
+                "--task detection measures a detector alone: no --box, --baseline, --subset-file "
+                "and --weights"
+            )
+        finder = _detector(detector, detector_weights, boxes)
+        selected, failures = _labels(source, format_name, scheme, images, include, exclude)
+        from tufa_cli.cli.evaluate_detection import evaluate_detection
+
+        failures += evaluate_detection(selected, finder, confirm, min_score, threads, as_json)
+        _tell(ctx, failures)
+        return
+    if scheme is None:
+        raise click.UsageError("Missing option '--scheme'.")
+    if confirm is not None or min_score is not None:
+        raise click.UsageError("--confirm and --min-score are for --task detection")
+    if box != "detector" and (detector or detector_weights or boxes):
+        raise click.UsageError("--detector and --boxes are for --box detector")
     import json
 
     from tufa_cli.evaluation.jitter import Jitter
@@ -96,23 +133,25 @@ def evaluate(
     from tufa_cli.pipeline.evaluate import Plan, make_report, measure
     from tufa_cli.schemes import get_scheme
 
-    if box != "detector" and (detector or detector_weights or boxes):
-        raise click.UsageError("--detector and --boxes are for --box detector")
     layout = get_scheme(scheme)
     loaded = load_weights(weights)
     loaded.prompts(layout)  # a point without a place is told before any photo is read
-    finder = _detector(detector, detector_weights, boxes) if box == "detector" else None
-    plan = Plan(layout, loaded, box, Jitter(seed=seed), finder, batch_size)
+    found_by = _detector(detector, detector_weights, boxes) if box == "detector" else None
+    plan = Plan(layout, loaded, box, Jitter(seed=seed), found_by, batch_size)
     predictor = Predictor(loaded, device, threads)
-    photos, failures = _labels(source, format_name, layout, images, include, exclude)
-    subsets = _subsets(photos, subset_files)
-    measured = _with_progress(measure(photos, plan, predictor), len(photos))
-    report = make_report(measured, plan, subsets, baseline, seed)
+    selected, failures = _labels(source, format_name, layout, images, include, exclude)
+    photos = _of_scheme(selected, layout)
+    measured = tracked(measure(photos, plan, predictor), len(photos), "Measuring")
+    report = make_report(measured, plan, _subsets(photos, subset_files), baseline, seed)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
     else:
         _print(report)
-    failures += [f"{photo.path}: {photo.failure}" for photo in measured if photo.failure]
+    _tell(ctx, failures + [f"{photo.path}: {photo.failure}" for photo in measured if photo.failure])
+
+
+def _tell(ctx: click.Context, failures: list[str]) -> None:
+    """Name what failed, and leave with the code for that."""
     for failure in failures:
         click.echo(f"Failed: {failure}", err=True)
     if failures:
@@ -130,14 +169,13 @@ def _detector(name: str | None, weights: Path | None, boxes: Path | None) -> Det
 def _labels(
     source: Path,
     format_name: str,
-    layout: Scheme,
+    scheme: str | Scheme | None,
     images: Path | None,
     include: Path | None,
     exclude: Path | None,
 ) -> tuple[list[AnnotatedImage], list[str]]:
     """The photos to measure, and what of the source could not be read."""
     from tufa_cli.formats import read
-    from tufa_cli.pipeline.evaluate import faces_of_scheme
     from tufa_cli.selection import read_name_list, select
 
     names = [read_name_list(path) if path else None for path in (include, exclude)]
@@ -146,7 +184,7 @@ def _labels(
         read(
             source,
             format=format_name,
-            scheme=layout,
+            scheme=scheme,
             root=images,
             on_error=lambda error: failures.append(error.message),
             on_note=lambda note: click.echo(f"Note: {note}", err=True),
@@ -155,10 +193,17 @@ def _labels(
     selection = select(labelled, *names)
     if warning := selection.warning():
         click.echo(f"Warning: {warning}", err=True)
-    photos, others = faces_of_scheme(selection.chosen, layout)
+    return selection.chosen, failures
+
+
+def _of_scheme(selected: list[AnnotatedImage], layout: Scheme) -> list[AnnotatedImage]:
+    """The photos with the faces that are labelled in the scheme."""
+    from tufa_cli.pipeline.evaluate import faces_of_scheme
+
+    photos, others = faces_of_scheme(selected, layout)
     if others:
         click.echo(f"Warning: {others} faces are not labelled in {layout.name}", err=True)
-    return photos, failures
+    return photos
 
 
 def _subsets(photos: list[AnnotatedImage], files: tuple[str, ...]) -> list[frozenset[str]]:
@@ -179,24 +224,6 @@ def _subsets(photos: list[AnnotatedImage], files: tuple[str, ...]) -> list[froze
         if count:
             click.echo(f"Warning: {count} names of subset {name} matched no photo", err=True)
     return members
-
-
-def _with_progress(measured: Iterator[MeasuredPhoto], total: int) -> list[MeasuredPhoto]:
-    """All measured photos; a bar on stderr where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return list(
-        track(
-            measured,
-            "Measuring",
-            total=total,
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-    )
 
 
 def _print(report: Report) -> None:

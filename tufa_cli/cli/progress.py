@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import click
 
 #: Seconds between the lines of a progress that goes to a file.
 _LINE_EVERY = 10.0
+
+Item = TypeVar("Item")
 
 
 @contextmanager
@@ -57,3 +60,13 @@ def _lines(total: int, what: str) -> Callable[[], None]:
             click.echo(f"{what}: {done}/{total}", err=True)
 
     return advance
+
+
+def tracked(items: Iterable[Item], total: int, what: str) -> list[Item]:
+    """All of ``items``; a bar on stderr where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    hidden = not console.is_terminal
+    return list(track(items, what, total, console=console, transient=True, disable=hidden))

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
-import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from tufa_cli.data.augment import NONE, AugmentConfig, photometric, random_crop
-from tufa_cli.data.store import open_pack
-from tufa_cli.errors import TufaError
+from tufa_cli.data.augment import (
+    NONE,
+    AugmentConfig,
+    Light,
+    apply_light,
+    random_crop,
+    random_light,
+)
+from tufa_cli.data.store import PackTables, jpeg_size, open_pack
+from tufa_cli.errors import InputError, TufaError
 from tufa_cli.geometry.crop import CropMap
-from tufa_cli.images.warp import warp_crop
+from tufa_cli.images.warp import warp_crop, warp_source
 from tufa_cli.schemes import Plane, get_scheme
 from tufa_cli.schemes.plane import plane_from_json
 
@@ -56,13 +63,20 @@ class Draw:
 class PackedFaces(Dataset):
     """The rows of one pack or several that were packed on the same plane.
 
-    Files are opened by each worker on first use, so the object can be sent to workers.
+    Files are opened by each worker on first use, so the object can be sent to workers. on_device:
+    samples hold the stored crop and what is to be done to it (for ``on_device.collate_raw``).
     """
 
-    def __init__(self, paths: Sequence[Path], size: int, augment: AugmentConfig = NONE) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        size: int,
+        augment: AugmentConfig = NONE,
+        on_device: bool = False,
+    ) -> None:
         self.paths = [Path(path) for path in paths]
-        self.size, self.augment = size, augment
-        self._files: list[h5py.File] | None = None
+        self.size, self.augment, self.on_device = size, augment, on_device
+        self._tables: list[PackTables] | None = None
         tables: dict[str, list[NDArray]] = {k: [] for k in ("scheme", "source", "split", "weight")}
         planes, contexts, self._counts = [], set(), []
         for path in self.paths:
@@ -87,13 +101,13 @@ class PackedFaces(Dataset):
         self.weight_of = np.concatenate(tables["weight"])
         self.schemes = sorted(set(self.scheme_of))
         self._scheme_index = {name: i for i, name in enumerate(self.schemes)}
-        self._starts = np.cumsum([0, *self._counts])
+        self._starts = [0, *np.cumsum(self._counts).tolist()]
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return self._starts[-1]
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_files": None}
+        return {**self.__dict__, "_tables": None}
 
     def rows(self, split: str) -> NDArray[np.intp]:
         """Indices of the rows of a split."""
@@ -101,31 +115,43 @@ class PackedFaces(Dataset):
 
     def stored(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """The stored RGB crop (s, s, 3) and its (K, 2) points_crop of the window."""
-        if self._files is None:
-            self._files = [open_pack(path) for path in self.paths]
-        which = int(np.searchsorted(self._starts, row, side="right")) - 1
-        file, local = self._files[which], row - int(self._starts[which])
-        start, end = file["jpeg_start"][local : local + 2]
-        image = cv2.imdecode(file["jpeg"][start:end], cv2.IMREAD_COLOR)
-        start, end = file["point_start"][local : local + 2]
-        return image[..., ::-1], file["points"][start:end]
+        data, points = self._raw(row)
+        return cv2.cvtColor(self._decoded(row, data), cv2.COLOR_BGR2RGB), points
 
-    def __getitem__(self, draw: Draw) -> dict[str, NDArray | int | float]:
+    def _raw(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """The row's JPEG file and its (K, 2) points_crop."""
+        if self._tables is None:
+            self._tables = [PackTables(path) for path in self.paths]
+        which = bisect_right(self._starts, row) - 1
+        return self._tables[which].row(row - self._starts[which])
+
+    def _decoded(
+        self, row: int, data: NDArray[np.uint8], mode: int = cv2.IMREAD_COLOR
+    ) -> NDArray[np.uint8]:
+        """(s, s, 3) BGR."""
+        image = cv2.imdecode(data, mode) if len(data) else None
+        if image is None:
+            which = bisect_right(self._starts, row) - 1
+            path, local = self.paths[which], row - self._starts[which]
+            hint = f"tufa-cli pack --verify {path}"
+            raise InputError(path, f"row {local} cannot be decoded", hint=hint)
+        return image
+
+    def __getitem__(self, draw: Draw) -> dict[str, Any]:
         rng = np.random.default_rng(draw.seed)
-        image, points = self.stored(draw.row)
+        data, points = self._raw(draw.row)
         name = self.scheme_of[draw.row]
         scheme = get_scheme(name)
         moved, mirrored = random_crop(self.augment, rng, scheme.has_flip)
         points = moved.to_crop(points)
         if mirrored:
             points = points[scheme.flip_index]
-        picture = warp_crop(image, self._to_stored(moved, image.shape[0]), self.size)
-        picture = photometric(picture, self.augment, rng)
+        light = random_light(self.augment, rng, self.size)
         index = np.arange(len(points))
         if draw.points and draw.points < len(points):
             index = np.sort(rng.choice(index, draw.points, replace=False))
         return {
-            "image": np.ascontiguousarray(picture.transpose(2, 0, 1)),
+            **self._pixels(draw.row, data, moved, light),
             "points": points[index],
             "index": index,
             "scheme": self._scheme_index[name],
@@ -133,7 +159,35 @@ class PackedFaces(Dataset):
             "row": draw.row,
         }
 
-    def _to_stored(self, moved: CropMap, side: int) -> CropMap:
+    def _pixels(
+        self, row: int, data: NDArray[np.uint8], moved: CropMap, light: Light
+    ) -> dict[str, Any]:
+        """The augmented crop ("image"), or what the device needs to make it."""
+        image, crop = self._source(row, data, moved)
+        if self.on_device:
+            image, matrix = warp_source(image, crop, self.size)
+            return {"stored": image, "map": matrix, "light": light, "size": self.size}
+        # Four channels are warped a third faster than three, to the same values.
+        rgba = warp_crop(cv2.cvtColor(image, cv2.COLOR_BGR2RGBA), crop, self.size)
+        picture = apply_light(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), light)
+        return {"image": np.stack(cv2.split(picture))}
+
+    def _source(
+        self, row: int, data: NDArray[np.uint8], moved: CropMap
+    ) -> tuple[NDArray[np.uint8], CropMap]:
+        """The decoded (s, s, 3) BGR picture and the place of the crop ``moved`` in it.
+
+        When the crop shows two stored pixels or more in one, it is decoded at half the size.
+        """
+        full = jpeg_size(data)
+        if full is not None and moved.side_px * full[0] >= 2 * self.size * self.context:
+            image = self._decoded(row, data, cv2.IMREAD_REDUCED_COLOR_2)
+            # The decoder rounds an odd side up; its pixels are two wide all the same.
+            return image, self._to_stored(moved, full[0] / 2)
+        image = self._decoded(row, data)
+        return image, self._to_stored(moved, image.shape[0])
+
+    def _to_stored(self, moved: CropMap, side: float) -> CropMap:
         """From the new crop's units to pixel indices of the stored picture."""
         scale = side / self.context
         offset = (self.context - 1) / 2 * scale - 0.5

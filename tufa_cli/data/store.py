@@ -12,14 +12,19 @@ Datasets (N rows, P points, M bytes)::
     crop_to_px (N, 2, 3)        window's crop units to pixels of the photo
     key        (N,)    S32      hash of source, photo, face and scheme: photo names are personal
                                 data and stay out
+    checksum   (N,)    uint32   CRC-32 of everything above that belongs to the row (version 2; the
+                                attribute head_checksum is that of the plane and the context)
 
 A stored crop shows the window enlarged by ``context`` about its middle, so that augmentation can
-turn, shift and shrink the face without running into black.
+turn, shift and shrink the face without running into black. The crops lie one after another and not
+in HDF5 chunks: training reads single rows at random, and a chunk must be read whole. Packs of
+version 1, which have no checksums, are read as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +36,15 @@ from numpy.typing import NDArray
 from tufa_cli.errors import InputError, TufaError
 
 KIND = "tufa-pack"
-VERSION = 1
+VERSION = 2
+_READABLE = (1, 2)
 _NAMED = ("scheme", "source", "split")
+#: Bytes of crops in memory at a time when a pack is copied or checked.
+_BLOCK = 8 << 20
+
+
+#: The JPEG markers that carry a picture's size: FFC0..FFCF but DHT, JPG and DAC.
+_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 @dataclass(eq=False)
@@ -50,79 +62,189 @@ class Row:
     weight: float = 1.0
 
 
+def row_checksum(row: Row) -> int:
+    """CRC-32 of all that a row holds, numbers in little-endian order."""
+    names = "\0".join((row.scheme, row.source, row.split)).encode()
+    total = zlib.crc32(names + b"\0" + row.key)
+    for values, kind in (
+        (row.jpeg, "u1"),
+        (row.points_crop, "<f8"),
+        (row.visibility, "u1"),
+        (row.crop_to_px, "<f8"),
+        (row.weight, "<f4"),
+    ):
+        total = zlib.crc32(np.ascontiguousarray(values, kind).tobytes(), total)
+    return total
+
+
+def head_checksum(attributes: Mapping[str, Any]) -> int:
+    """CRC-32 of what holds for all rows: the plane and the context."""
+    return zlib.crc32(f"{float(attributes['context'])!r}\0{attributes['plane']}".encode())
+
+
 def write_rows(path: Path, rows: Sequence[Row], attributes: dict[str, Any]) -> None:
     """Write rows to a new file at ``path`` (no renaming: the caller decides when it counts)."""
-    with h5py.File(path, "w", libver="v110") as file:
-        file.attrs.update({"kind": KIND, "version": VERSION, **attributes})
-        for field in _NAMED:
-            names = sorted({getattr(row, field) for row in rows})
-            file.attrs[f"{field}s"] = names
-            codes = [names.index(getattr(row, field)) for row in rows]
-            file.create_dataset(field, data=np.asarray(codes, dtype=np.int32))
-        for field, start, dtype, shape in (
-            ("jpeg", "jpeg_start", np.uint8, (0,)),
-            ("points_crop", "point_start", np.float64, (0, 2)),
-        ):
-            parts = [getattr(row, field) for row in rows]
-            data = np.concatenate(parts) if parts else np.empty(shape, dtype)
-            file.create_dataset("points" if field == "points_crop" else field, data=data)
-            file.create_dataset(start, data=np.cumsum([0, *map(len, parts)], dtype=np.int64))
-        flags = [row.visibility for row in rows] or [np.empty(0, np.uint8)]
-        file.create_dataset("visibility", data=np.concatenate(flags))
-        weights = np.asarray([row.weight for row in rows], np.float32)
-        file.create_dataset("weight", data=weights)
-        maps = np.asarray([row.crop_to_px for row in rows], np.float64).reshape(-1, 2, 3)
-        file.create_dataset("crop_to_px", data=maps)
-        file.create_dataset("key", data=np.asarray([row.key for row in rows], dtype="S32"))
+    with _Writer(path, rows_sizes(rows), attributes) as writer:
+        writer.add(rows)
 
 
 def merge(parts: Sequence[Path], out: Path, attributes: dict[str, Any]) -> None:
     """Copy the rows of several pack files, in order, into a new one at ``out``.
 
-    Memory stays flat: the crops are copied part by part into datasets of the final size.
+    Memory stays flat: rows are copied block by block into datasets of the final size. Rows of
+    version 1 get their checksums here. The bytes depend on the rows and their order alone.
     """
     sizes = [_sizes(part) for part in parts]
-    names = {field: sorted({n for s in sizes for n in s[field]}) for field in _NAMED}
-    rows, points, data = (sum(s[k] for s in sizes) for k in ("rows", "points", "bytes"))
-    with h5py.File(out, "w", libver="v110") as file:
-        file.attrs.update({"kind": KIND, "version": VERSION, **attributes})
-        for field in _NAMED:
-            file.attrs[f"{field}s"] = names[field]
-            file.create_dataset(field, (rows,), np.int32)
-        file.create_dataset("jpeg", (data,), np.uint8)
-        file.create_dataset("jpeg_start", (rows + 1,), np.int64)
-        file.create_dataset("points", (points, 2), np.float64)
-        file.create_dataset("point_start", (rows + 1,), np.int64)
-        file.create_dataset("visibility", (points,), np.uint8)
-        file.create_dataset("weight", (rows,), np.float32)
-        file.create_dataset("crop_to_px", (rows, 2, 3), np.float64)
-        file.create_dataset("key", (rows,), "S32")
-        row = point = byte = 0
+    total = Sizes(
+        {field: sorted({n for s in sizes for n in s.names[field]}) for field in _NAMED},
+        *(sum(getattr(s, k) for s in sizes) for k in ("rows", "points", "data")),
+    )
+    with _Writer(out, total, attributes) as writer:
         for part in parts:
-            with h5py.File(part, "r") as source:
-                n, p, m = (len(source[k]) for k in ("key", "points", "jpeg"))
-                for field in _NAMED:
-                    table = [names[field].index(name) for name in source.attrs[f"{field}s"]]
-                    codes = np.asarray(table, np.int32)[source[field][:]]
-                    file[field][row : row + n] = codes
-                for field in ("weight", "crop_to_px", "key"):
-                    file[field][row : row + n] = source[field][:]
-                for field in ("points", "visibility"):
-                    file[field][point : point + p] = source[field][:]
-                file["jpeg"][byte : byte + m] = source["jpeg"][:]
-                file["jpeg_start"][row : row + n + 1] = source["jpeg_start"][:] + byte
-                file["point_start"][row : row + n + 1] = source["point_start"][:] + point
-            row, point, byte = row + n, point + p, byte + m
+            for _, rows, checksums in read_rows(part):
+                writer.add(rows, checksums)
 
 
-def _sizes(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Sizes:
+    """What a pack holds: the names in use, and how many rows, points and bytes of crops."""
+
+    names: dict[str, list[str]]
+    rows: int
+    points: int
+    data: int
+
+
+def rows_sizes(rows: Sequence[Row]) -> Sizes:
+    """The sizes of a pack of these rows."""
+    return Sizes(
+        {field: sorted({getattr(row, field) for row in rows}) for field in _NAMED},
+        len(rows),
+        sum(len(row.points_crop) for row in rows),
+        sum(len(row.jpeg) for row in rows),
+    )
+
+
+def _sizes(path: Path) -> Sizes:
     with open_pack(path) as file:
-        sizes: dict[str, Any] = {f: list(file.attrs[f"{f}s"]) for f in _NAMED}
-        return sizes | {
-            "rows": len(file["key"]),
-            "points": len(file["points"]),
-            "bytes": len(file["jpeg"]),
-        }
+        names = {f: [str(name) for name in file.attrs[f"{f}s"]] for f in _NAMED}
+        return Sizes(names, *(len(file[k]) for k in ("key", "points", "jpeg")))
+
+
+class _Writer:
+    """A pack file of known size that is filled from front to back."""
+
+    def __init__(self, path: Path, sizes: Sizes, attributes: dict[str, Any]) -> None:
+        self.names, rows = sizes.names, sizes.rows
+        self._row = self._point = self._byte = 0
+        self.file = h5py.File(path, "w", libver="v110")
+        self.file.attrs.update({"kind": KIND, "version": VERSION, **attributes})
+        self.file.attrs["head_checksum"] = np.uint32(head_checksum(attributes))
+        for field in _NAMED:
+            self.file.attrs[f"{field}s"] = self.names[field]
+        for name, shape, kind in (
+            *((field, (rows,), np.int32) for field in _NAMED),
+            ("jpeg", (sizes.data,), np.uint8),
+            ("jpeg_start", (rows + 1,), np.int64),
+            ("points", (sizes.points, 2), np.float64),
+            ("point_start", (rows + 1,), np.int64),
+            ("visibility", (sizes.points,), np.uint8),
+            ("weight", (rows,), np.float32),
+            ("crop_to_px", (rows, 2, 3), np.float64),
+            ("key", (rows,), "S32"),
+            ("checksum", (rows,), np.uint32),
+        ):
+            self.file.create_dataset(name, shape, kind)
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.file.close()
+
+    def add(self, rows: Sequence[Row], checksums: Sequence[int] | None = None) -> None:
+        """Rows that come next; their checksums are computed where they are not given, so that
+        a damaged row that is copied stays a damaged row."""
+        if not rows:
+            return
+        at = slice(self._row, self._row + len(rows))
+        for field in _NAMED:
+            codes = [self.names[field].index(getattr(row, field)) for row in rows]
+            self.file[field][at] = np.asarray(codes, np.int32)
+        if checksums is None:
+            checksums = [row_checksum(row) for row in rows]
+        self.file["checksum"][at] = np.asarray(checksums, np.uint32)
+        self.file["weight"][at] = [row.weight for row in rows]
+        self.file["crop_to_px"][at] = np.stack([row.crop_to_px for row in rows])
+        self.file["key"][at] = np.asarray([row.key for row in rows], "S32")
+        self._point = self._fill("point_start", at, self._point, [r.points_crop for r in rows])
+        self._byte = self._fill("jpeg_start", at, self._byte, [row.jpeg for row in rows])
+        points = self.file["point_start"][at.start]
+        self.file["visibility"][points : self._point] = np.concatenate([r.visibility for r in rows])
+        self._row = at.stop
+
+    def _fill(self, start: str, at: slice, first: int, values: list[NDArray]) -> int:
+        """Write values of rows one after another, and where each begins; where they end."""
+        ends = first + np.cumsum([0, *map(len, values)], dtype=np.int64)
+        self.file[start][at.start : at.stop + 1] = ends
+        name = "jpeg" if start == "jpeg_start" else "points"
+        self.file[name][first : ends[-1]] = np.concatenate(values)
+        return int(ends[-1])
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, list[Row], list[int] | None]]:
+    """All rows in order, in blocks: the first's number, the rows, their checksums (None in version
+    1).
+
+    Raises InputError when the file is no pack or its tables do not fit together.
+    """
+    with open_pack(path) as file:
+        starts = {name: file[f"{name}_start"][:] for name in ("jpeg", "point")}
+        count = len(file["key"])
+        lengths = {"jpeg": len(file["jpeg"]), "point": len(file["points"])}
+        for name, start in starts.items():
+            ordered = len(start) == count + 1 and (np.diff(start) >= 0).all() and start[0] == 0
+            if not ordered or start[-1] != lengths[name]:
+                raise InputError(path, f"the table {name}_start is damaged", hint="pack again")
+        first = 0
+        while first < count:
+            limit = starts["jpeg"][first] + _BLOCK
+            last = int(np.searchsorted(starts["jpeg"], limit, side="right")) - 1
+            last = min(max(last, first + 1), count)
+            stored = file["checksum"][first:last].tolist() if "checksum" in file else None
+            yield first, _read_block(path, file, starts, first, last), stored
+            first = last
+
+
+def _read_block(
+    path: Path, file: h5py.File, starts: dict[str, NDArray], first: int, last: int
+) -> list[Row]:
+    jpeg_at, point_at = (starts[name][first : last + 1] for name in ("jpeg", "point"))
+    data = file["jpeg"][jpeg_at[0] : jpeg_at[-1]]
+    points = file["points"][point_at[0] : point_at[-1]]
+    visibility = file["visibility"][point_at[0] : point_at[-1]]
+    jpeg_at, point_at = jpeg_at - jpeg_at[0], point_at - point_at[0]
+    columns = {}
+    for field in _NAMED:
+        names, codes = list(file.attrs[f"{field}s"]), file[field][first:last]
+        if len(codes) and not (codes.min() >= 0 and codes.max() < len(names)):
+            raise InputError(path, f"the table {field} is damaged", hint="pack again")
+        columns[field] = [str(names[code]) for code in codes]
+    weight, maps = file["weight"][first:last], file["crop_to_px"][first:last]
+    return [
+        Row(
+            key,
+            columns["scheme"][i],
+            columns["source"][i],
+            columns["split"][i],
+            data[jpeg_at[i] : jpeg_at[i + 1]],
+            points[point_at[i] : point_at[i + 1]],
+            visibility[point_at[i] : point_at[i + 1]],
+            maps[i],
+            float(weight[i]),
+        )
+        for i, key in enumerate(file["key"][first:last].tolist())
+    ]
 
 
 def open_pack(path: Path) -> h5py.File:
@@ -132,9 +254,9 @@ def open_pack(path: Path) -> h5py.File:
     except OSError as error:
         reason = "no such file" if not Path(path).exists() else "not a readable HDF5 file"
         raise InputError(path, reason, hint="make a pack with 'tufa-cli pack'") from error
-    if file.attrs.get("kind") != KIND or file.attrs.get("version") != VERSION:
+    if file.attrs.get("kind") != KIND or file.attrs.get("version") not in _READABLE:
         file.close()
-        raise InputError(path, f"not a pack of version {VERSION}")
+        raise InputError(path, f"not a pack of version {' or '.join(map(str, _READABLE))}")
     return file
 
 
@@ -150,3 +272,42 @@ def require_same(parts: Sequence[Path], names: Sequence[str]) -> None:
                         f"{part}: packed with another {name} than {parts[0]}",
                         "pack everything again with the same plane and options",
                     )
+
+
+class PackTables:
+    """A pack open for reading single rows at random: one of these in each process.
+
+    The crops and points are mapped into memory, which takes a few microseconds a row where HDF5
+    takes 250; processes that read the same pack share the pages.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with open_pack(path) as file:
+            self._jpeg_start = file["jpeg_start"][:].tolist()
+            self._point_start = file["point_start"][:].tolist()
+            self._jpeg, self._points = (_mapped(path, file[name]) for name in ("jpeg", "points"))
+
+    def row(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """A row's JPEG file and its (K, 2) points_crop; read-only."""
+        start, end = self._jpeg_start[row : row + 2]
+        first, last = self._point_start[row : row + 2]
+        return self._jpeg[start:end], self._points[first:last]
+
+
+def _mapped(path: Path, data: h5py.Dataset) -> NDArray:
+    """The dataset's place in the file as an array, or the whole read where it lies in pieces."""
+    offset = data.id.get_offset()
+    if offset is None or not data.size:
+        return data[:]
+    return np.asarray(np.memmap(path, data.dtype, "r", offset, data.shape))
+
+
+def jpeg_size(jpeg: NDArray[np.uint8]) -> tuple[int, int] | None:
+    """Width and height in a JPEG file's header (ITU T.81, B.2.2), or None when there is none."""
+    data, at = jpeg[:1024].tobytes(), 2
+    while data[:2] == b"\xff\xd8" and at + 9 <= len(data) and data[at] == 0xFF:
+        if data[at + 1] in _SIZE_MARKERS:
+            height, width = data[at + 5 : at + 7], data[at + 7 : at + 9]
+            return int.from_bytes(width, "big"), int.from_bytes(height, "big")
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None

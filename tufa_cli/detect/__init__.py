@@ -9,17 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from tufa_cli.detect.base import BoxPlane, Detections, Detector
+from tufa_cli.detect.default import DEFAULT_DETECTOR
 from tufa_cli.errors import UnknownNameError
 
 #: Name -> what it is; ``tufa-cli annotate --detector`` offers these.
 DETECTORS = {
+    "finder": "our own network, faces of any size and turn, with five points each",
     "lbp": "scikit-image's LBP cascade, frontal faces, works offline",
     "haar": "OpenCV's Haar cascade, where OpenCV (4.x) ships it",
     "yunet": "YuNet, from an ONNX file given with --detector-weights",
     "boxes": "faces already found, from an annotation file given with --boxes",
     "whole-image": "every photo is one face crop",
 }
-DEFAULT_DETECTOR = "lbp"
 
 
 def make_detector(
@@ -30,6 +31,10 @@ def make_detector(
     weights: a network file, for those that need one. boxes: an annotation file, for ``boxes``.
     Raises UnknownNameError, or TufaError when what the detector needs is missing or unreadable.
     """
+    if name == "finder":
+        from tufa_cli.detect.finder import FinderDetector
+
+        return FinderDetector(weights)
     if name == "lbp":
         from tufa_cli.detect.lbp import LbpDetector
 

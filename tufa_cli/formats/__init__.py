@@ -72,6 +72,7 @@ BUILT_IN = {
     "hf-jsonl": "hf_jsonl",
     "hrnet-csv": "hrnet_csv",
     "jd": "jd",
+    "label-studio": "label_studio",
     "labelme": "labelme",
     "lapa": "lapa",
     "ljson": "ljson",
@@ -83,6 +84,8 @@ BUILT_IN = {
     "py-feat": "py_feat",
     "retinaface": "retinaface",
     "scut": "scut",
+    "supervisely": "supervisely",
+    "via": "via",
     "wflw": "wflw",
     "yolo-pose": "yolo_pose",
 }

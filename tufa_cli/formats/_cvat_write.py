@@ -6,17 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
-from tufa_cli.errors import TufaError
 from tufa_cli.formats._base import states
 from tufa_cli.formats._files import photo_size, shortest
 from tufa_cli.formats._json import dump_json, to_text
-from tufa_cli.formats._names import FaceClass, FaceClasses, skeleton_of
+from tufa_cli.formats._names import FaceClass, FaceClasses, skeleton_of, template
 from tufa_cli.formats._xml import escaped, xml_name
-from tufa_cli.schemes import anchors_for, builtin_plane, get_scheme
 
 #: Names of attributes that say something else here.
 RESERVED = ("scheme",)
@@ -169,7 +164,7 @@ def _label_lines(label: dict[str, Any], parent: str | None = None) -> list[str]:
 
 def _svg(scheme: str | None, count: int, names: Sequence[str]) -> str:
     """How the skeleton looks in CVAT's label editor: nodes in 0..100, counted from 1."""
-    places = _layout(scheme, count)
+    places = template(scheme, count)
     parts = [
         _EDGE.format(*places[a].tolist(), *places[b].tolist(), a + 1, b + 1)
         for a, b in skeleton_of(scheme, count)
@@ -177,19 +172,3 @@ def _svg(scheme: str | None, count: int, names: Sequence[str]) -> str:
     for number, (name, (x, y)) in enumerate(zip(names, places.tolist(), strict=True), start=1):
         parts.append(_NODE.format(number, x, y, escaped(name)))
     return "".join(parts)
-
-
-def _layout(scheme: str | None, count: int) -> NDArray[np.float64]:
-    """(count, 2) places in 5..95: the scheme's on the plane, or rows of ten."""
-    try:
-        known = get_scheme(scheme) if scheme is not None else None
-        if known is not None and len(known) == count:
-            anchors = anchors_for(known, builtin_plane())
-            low, high = anchors.min(axis=0), anchors.max(axis=0)
-            side = max(float((high - low).max()), 1e-9)
-            return np.asarray(((anchors - (low + high) / 2) / side * 90 + 50).round(2))
-    except (TufaError, OSError):
-        pass
-    index = np.arange(count)
-    step = 90 / max(9, (count - 1) // 10)
-    return np.stack([5 + 10 * (index % 10), 5 + step * (index // 10)], axis=1).astype(float)

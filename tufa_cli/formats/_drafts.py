@@ -43,13 +43,15 @@ class Point:
 
 @dataclass
 class Draft:
-    """A face while its shapes are gathered; ``where`` says for an error where it begins.
+    """A face while its shapes are gathered.
 
+    where, line: for errors, where it begins in the file, in words or as a line.
     box: (4,) x, y, w, h in image pixels, or None. made: that box is only that of the points.
     unnamed: the points are in the scheme's order; their names say nothing.
     """
 
     where: str = ""
+    line: int | None = None
     told: Told = field(default_factory=Told)
     points: list[Point] = field(default_factory=list)
     box: FloatArray | None = None
@@ -133,7 +135,8 @@ def faces_of(
         try:
             face = draft.face(orders)
         except ValueError as error:
-            options.failed(InputError(path, f"{draft.where}: {error}", hint=hint))
+            problem = f"{draft.where}: {error}" if draft.where else str(error)
+            options.failed(InputError(path, problem, draft.line, hint))
             continue
         if tally.took(face) and face is not None:
             faces.append(face)

@@ -55,6 +55,18 @@ def parse_json(path: Path, raw: bytes, unique: bool = True) -> Any:
         raise InputError(path, f"not valid JSON: {error}") from None
 
 
+def parse_json_text(text: str, what: str) -> Any:
+    """JSON inside of another file; raises ValueError that says what it is."""
+    try:
+        return json.loads(text, object_pairs_hook=_once)
+    except _RepeatedKey as error:
+        raise ValueError(f"{what}: the key {str(error)[:60]!r} is there twice") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{what} is not valid JSON: {error.msg}") from None
+    except (RecursionError, ValueError):
+        raise ValueError(f"{what} is not valid JSON") from None
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tufa_cli.annotation import Face
 from tufa_cli.errors import TufaError
 from tufa_cli.formats._base import ReadOptions, first
-from tufa_cli.schemes import Scheme, get_scheme, scheme_names
+from tufa_cli.schemes import Scheme, anchors_for, builtin_plane, get_scheme, scheme_names
 
 #: Class of a face whose scheme is not known.
 FACE = "face"
@@ -40,6 +44,20 @@ def skeleton_of(scheme: str | None, count: int) -> list[tuple[int, int]]:
     """Pairs of indices to draw lines between, none where the scheme is not known."""
     known = _known(scheme, count) if scheme is not None else None
     return list(known.skeleton) if known is not None else []
+
+
+def template(scheme: str | None, count: int) -> NDArray[np.float64]:
+    """(count, 2) places in 5..95 to show a face's points at: the plane's, or rows of ten."""
+    known = _known(scheme, count) if scheme is not None else None
+    with suppress(TufaError):
+        if known is not None:
+            anchors = anchors_for(known, builtin_plane())
+            low, high = anchors.min(axis=0), anchors.max(axis=0)
+            side = max(float((high - low).max()), 1e-9)
+            return np.asarray(((anchors - (low + high) / 2) / side * 90 + 50).round(2))
+    index = np.arange(count)
+    step = 90 / max(9, (count - 1) // 10)
+    return np.stack([5 + 10 * (index % 10), 5 + step * (index // 10)], axis=1).astype(np.float64)
 
 
 def scheme_named(label: Any, count: int = 0) -> str | None:

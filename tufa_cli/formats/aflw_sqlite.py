@@ -165,10 +165,10 @@ class _Database:
         for (number, name, width, height), members in groupby(rows, key=lambda row: row[:4]):
             ids = [row[4] for row in members if row[4] is not None]
             try:
+                path = self._photo(name)
                 if name == before:
                     raise ValueError(f"photo {name!r} again: its faces may be mixed up")
                 before = name
-                path = self._photo(name)
                 size = [_size(width), _size(height)]
             except ValueError as error:
                 self._failed(f"FaceImages row {number}: {error}")

@@ -8,9 +8,11 @@ Eyes, nose and mouth corners as seen in the photo, left first. ``list_bbox_celeb
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -33,6 +35,7 @@ from tufa_cli.formats._files import (
 )
 from tufa_cli.formats._layout import written
 from tufa_cli.formats._lists import SUFFIXES, Companion, PhotoRows, whole, whole_value
+from tufa_cli.formats._text import text_lines
 from tufa_cli.writing import filling
 
 T = TypeVar("T")
@@ -81,10 +84,8 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
 
 
 def _read_file(file: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
-    if not _sniff_file(file).yes:
-        raise InputError(file, f"not CelebA's list: {_sniff_file(file).reason}", 1)
+    declared = _declared(file)
     rows = PhotoRows(file, _name, header=2)
-    declared = int(head_lines(file)[0])
     if declared != len(rows):
         raise InputError(file, f"the count in front says {declared}, found {len(rows)} photos", 1)
     first_pixel = options.base(CAPABILITIES.index_base)
@@ -110,6 +111,16 @@ def _read_file(file: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
         )
         root = root or first_root(_roots(file), name)
         yield AnnotatedImage(name, (face,), split=split, root=str(root))
+
+
+def _declared(file: Path) -> int:
+    """The count in front; raises InputError when the list does not begin as CelebA's."""
+    (line, _, count), *columns = islice(text_lines(file), 2)
+    if not re.fullmatch(r"[0-9]{1,12}", count.strip()):
+        raise InputError(file, f"expected the number of photos, found '{count.strip()[:40]}'", line)
+    if not columns or columns[0][2].split() != COLUMNS:
+        raise InputError(file, "expected the columns lefteye_x lefteye_y ...", line + 1)
+    return int(count)
 
 
 def _roots(file: Path) -> list[Path]:

@@ -112,7 +112,7 @@ def _count(file: Path, options: ReadOptions) -> int:
     names = column_names(file)
     count = len(names) // 2 - 1
     if names != _header(count):
-        wanted = _header(max(count, 1))
+        wanted = _header(max(count, 1) + 1)
         odd = next((i for i, n in enumerate(names) if i >= len(wanted) or n != wanted[i]), None)
         where = "ends too early" if odd is None else f"column {odd + 1} is '{names[odd][:40]}'"
         raise InputError(file, f"expected the columns name,tag,x00,y00,...: {where}", 1)

@@ -49,31 +49,42 @@ def mirror_axis(points: ArrayLike) -> tuple[float, float]:
     scores = np.array([tree.query(_mirrored(some, angle))[0].mean() for angle in angles])
     low = (scores <= np.roll(scores, 1)) & (scores <= np.roll(scores, -1))
     order = np.argsort(np.where(low, scores, np.inf), kind="stable")[:_BEST]
-    found = [_refined(z, tree, float(angles[i])) for i in order if low[i]]
-    return min(found, key=lambda item: item[1])
+    few = z if len(z) <= _MOST_PAIRED else to_complex(some)
+    found = [_refined(few, z, tree, float(angles[i])) for i in order if low[i]]
+    angle, asymmetry, _ = min(found, key=lambda item: item[2])
+    if len(few) < len(z):
+        angle, asymmetry, _ = _refined(z, z, tree, angle)
+    return angle, asymmetry
 
 
-def _refined(z: ComplexArray, tree: cKDTree, angle: float) -> tuple[float, float]:
-    """The line that fits the pairs it makes, repeated until the pairs stay."""
+def _refined(
+    few: ComplexArray, z: ComplexArray, tree: cKDTree, angle: float
+) -> tuple[float, float, float]:
+    """The line that fits the pairs it makes, repeated until the pairs stay.
+
+    Returns its angle, the median miss, and the mean miss: an arc shifted by one point along itself
+    fits all points but the last, which only the mean sees. few: those of ``z`` that are looked at.
+    """
     pairs: IntArray | None = None
     for _ in range(30):
-        mirror = np.exp(2j * angle) * z.conj()
+        mirror = np.exp(2j * angle) * few.conj()
         new = _pairing(mirror, z, tree)
-        if pairs is not None and np.array_equal(new, pairs):
-            break
-        pairs = new
+        same = pairs is not None and np.array_equal(new, pairs)
         # The turn that carries every mirrored point best onto its partner, leaving out the worst.
-        miss = np.abs(mirror - z[pairs])
-        near = miss <= np.quantile(miss, 0.9)
-        angle = float(np.angle((z[pairs] * z)[near].sum())) / 2
+        miss = np.abs(mirror - z[new])
+        near = miss <= np.quantile(miss, 0.9) * (1 + 1e-9)  # partners miss by the same
+        before, pairs = angle, new
+        angle = float(np.angle((z[pairs] * few)[near].sum())) / 2
+        if same and abs(angle - before) < 1e-14:
+            break
     assert pairs is not None
-    miss = np.abs(np.exp(2j * angle) * z.conj() - z[pairs])
-    return angle, float(np.median(miss))
+    miss = np.abs(np.exp(2j * angle) * few.conj() - z[pairs])
+    return angle, float(np.median(miss)), float(miss.mean())
 
 
 def _pairing(first: ComplexArray, second: ComplexArray, tree: cKDTree) -> IntArray:
     """The partner in ``second`` (whose tree is given) of each of ``first``."""
-    if len(first) > _MOST_PAIRED:
+    if len(second) > _MOST_PAIRED:
         return np.asarray(tree.query(to_pairs(first))[1], dtype=np.intp)
     cost = np.abs(first[:, None] - second[None]) ** 2
     return np.asarray(linear_sum_assignment(cost)[1], dtype=np.intp)
@@ -119,3 +130,34 @@ def mirror_partners(points: ArrayLike, axis_x: float, within: float) -> IntArray
         if found[j] == i and abs(mirror[i] - z[j]) <= within:
             partner[i] = j
     return partner
+
+
+def symmetrised(
+    points: ArrayLike, close: float, nearly_all: float, lopsided: float
+) -> tuple[FloatArray, IntArray]:
+    """(K, 2) points made equal to their mirror image about their own line of symmetry.
+
+    close: how far a point's mirror image may lie from its partner; lopsided: how far half of them
+    may; both in units of the points' root mean square distance from their centre. Returns the
+    points and (K,) partners, -1 for none; the points as they were, and no partners, unless a part
+    ``nearly_all`` of them has one.
+    """
+    z = to_complex(points)
+    centre = z.mean()
+    size = float(np.sqrt((np.abs(z - centre) ** 2).mean()))
+    angle, asymmetry = mirror_axis(points)
+    turn = size * np.exp(1j * (angle - np.pi / 2))
+    own = to_pairs((z - centre) / turn)
+    partner = mirror_partners(own, 0.0, close)
+    if asymmetry > lopsided or (partner >= 0).mean() < nearly_all:
+        return np.array(points, dtype=np.float64), np.full(len(z), -1, dtype=np.intp)
+    return to_pairs(to_complex(averaged(own, partner, 0.0)) * turn + centre), partner
+
+
+def averaged(points: FloatArray, partner: IntArray, axis_x: float) -> FloatArray:
+    """The mean of (K, 2) points and their partners' mirror images about the line x = ``axis_x``."""
+    paired = np.flatnonzero(partner >= 0)
+    even = points.copy()
+    even[paired] += points[partner[paired]] * (-1.0, 1.0) + (2 * axis_x, 0.0)
+    even[paired] /= 2
+    return even

@@ -41,7 +41,7 @@ _SAME = 0.05
 #: Points used in the search (all are used in the end), and starts that are followed up.
 _SEARCHED, _FOLLOWED = 120, 60
 #: So many of the placements found are finished with all points.
-_FINISHED = 6
+_FINISHED = 3
 #: Points that are moved onto the face's lines (the others follow), from how far, how exactly, and
 #: how the displacement looks before: its size and over what distance it is alike (plane units).
 _SETTLED, _NEAR, _SETTLE_NOISE, _SETTLE_SMOOTH, _SETTLE_REACH = 400, 0.05, 0.005, 0.02, 0.15
@@ -188,7 +188,7 @@ def place_by_shape(points: ArrayLike, face: Face) -> list[Placement]:
     z = to_complex(points)
     z = z - z.mean()
     z = z / np.abs(z).max()
-    few = spread_subset(to_pairs(z), _SEARCHED) if len(z) > _SEARCHED else np.arange(len(z))
+    few = spread_subset(to_pairs(z), _SEARCHED)
     angle, asymmetry = mirror_axis(to_pairs(z))
     symmetric = asymmetry <= SYMMETRIC
     if symmetric:
@@ -197,16 +197,13 @@ def place_by_shape(points: ArrayLike, face: Face) -> list[Placement]:
     else:
         z = z * np.exp(-1j * principal_angle(z))
         starts = list(_free_starts(z[few], face))
-    found: list[tuple[Placement, complex, complex]] = []
+    found: dict[Placement, tuple[complex, complex]] = {}
     for start in _best(starts, z[few], face):
         factor, shift = _closest(z[few], *start, face, symmetric)
-        rough = placement(to_pairs(z[few] * factor + shift), face)
-        if all(_distance(rough, other[0]) >= _SAME / 5 for other in found):
-            found.append((rough, factor, shift))
-    found.sort(key=lambda item: item[0].cost)
+        found[placement(to_pairs(z[few] * factor + shift), face)] = factor, shift
     placed = []
-    for _, factor, shift in found[:_FINISHED]:
-        factor, shift = _closest(z, factor, shift, face, symmetric)
+    for rough in _different(sorted(found, key=lambda item: item.cost))[:_FINISHED]:
+        factor, shift = _closest(z, *found[rough], face, symmetric)
         placed.append(placement(to_pairs(z * factor + shift), face))
     return _different(sorted(placed, key=lambda item: item.cost))
 
@@ -313,7 +310,9 @@ def _closest(
     for _ in range(60):
         moved = z * factor + shift
         distance, index = face.nearest(to_pairs(moved))
-        back, owner = cKDTree(to_pairs(moved)).query(face.landmarks)
+        gap = np.abs(landmarks[:, None] - moved[None])
+        owner = gap.argmin(axis=1)
+        back = gap[np.arange(len(landmarks)), owner]
         weight = np.concatenate([_weight(distance, 1.5 * _OFF), cover * _weight(back, 1.5 * _BARE)])
         source = np.concatenate([z, z[owner]])
         target = np.concatenate([places[index], landmarks])

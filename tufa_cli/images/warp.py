@@ -18,15 +18,24 @@ def warp_crop(image: NDArray[np.uint8], crop: CropMap, size: int) -> NDArray[np.
     image: (H, W, 3) uint8. Bilinear, after area averaging where the crop shrinks the photo, since
     plain bilinear sampling skips pixels there.
     """
-    matrix = crop.warp_matrix(size)
-    shrink = crop.side_px / size
-    if shrink > _SHRINK_ABOVE:
-        image, matrix = _shrunk_region(image, crop, matrix, shrink)
+    image, matrix = warp_source(image, crop, size)
     if not image.size:
         return np.zeros((size, size, 3), np.uint8)
     return cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     )
+
+
+def warp_source(
+    image: NDArray[np.uint8], crop: CropMap, size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """What ``warp_crop`` samples from: the photo, or its part under the crop shrunk, and the (2, 3)
+    map from pixel indices of the crop to those of it."""
+    matrix = crop.warp_matrix(size)
+    shrink = crop.side_px / size
+    if shrink > _SHRINK_ABOVE:
+        return _shrunk_region(image, crop, matrix, shrink)
+    return image, matrix
 
 
 def _shrunk_region(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.detect.base import Detections, Detector
-from tufa_cli.detect.crops import crop_from_box
+from tufa_cli.detect.crops import crop_of
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.geometry.crop import CropMap
 from tufa_cli.images.reading import RgbImage, read_rgb
@@ -149,7 +149,8 @@ class Annotator:
             pixels = read_rgb(photo)
             height, width = pixels.shape[:2]
             found = self._choose(self.detector.detect(pixels, name))
-            maps = [crop_from_box(b, self.detector.box_plane, self.window) for b in found.boxes]
+            plane, window = self.detector.box_plane, self.window
+            maps = [crop_of(found, i, plane, window) for i in range(len(found))]
             crops = [warp_crop(pixels, crop_map, self.input_size) for crop_map in maps]
         except InputError as error:
             return _Waiting(photo, name, failure=error.problem)

@@ -28,7 +28,7 @@ FloatArray = NDArray[np.float64]
 
 #: The schemes whose predictions tie a photo to the plane. Together they carry people's 68 points of
 #: 35 validation photos of 300-W to within 1.8 % of the plane of where the plane has them, alone to
-#: 2.0 % (wflw98) and 1.9 % (ibug68); a similarity in place of the spline is 3.6 % off.
+#: 1.9 % (wflw98) and 1.8 % (ibug68); a similarity in place of the spline is 3.6 % off.
 TIES = ("wflw98", "ibug68")
 #: Clicked points further from every predicted one than this part of the face are not on it.
 _APART = 0.35

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.detect.base import Detector
-from tufa_cli.detect.crops import crop_from_box
+from tufa_cli.detect.crops import crop_of
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.evaluation.jitter import Jitter
 from tufa_cli.evaluation.metrics import face_errors, face_side, match_faces
@@ -197,9 +197,10 @@ def _detected_crops(photo: NDArray[np.uint8], image: AnnotatedImage, plan: Plan)
     if plan.detector is None:
         raise ValueError("box 'detector' needs a detector")
     crops = []
-    for box in plan.detector.detect(photo, image.path).boxes:
+    found = plan.detector.detect(photo, image.path)
+    for number in np.flatnonzero(found.scores >= plan.detector.min_score).tolist():
         with suppress(TufaError):  # a box without an area finds no face
-            crops.append(crop_from_box(box, plan.detector.box_plane, plan.weights.window))
+            crops.append(crop_of(found, number, plan.detector.box_plane, plan.weights.window))
     return crops
 
 

@@ -76,7 +76,7 @@ def shapes_from_json(text: str, where: str) -> dict[str, SchemeShape]:
                 float(entry.get("change", 0.0)),
                 str(entry.get("origin", "")),
             )
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise InputError(
             where, "not a mean shape file", hint="make one with 'tufa-cli meanshape'"
         ) from None

@@ -89,7 +89,7 @@ def plane_from_json(text: str, where: str) -> Plane:
         return Plane(
             data["name"], data["reference"], anchors, Window(*data["window"]), data["report"]
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise InputError(where, "not a plane file", hint="make one with 'tufa-cli align'") from None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ import yaml
 
 from tufa_cli.data.augment import AugmentConfig
 from tufa_cli.errors import InputError, ProblemsError, nearest
-from tufa_cli.model.config import SIZES
+from tufa_cli.model.config import SIZES, model_config
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class TrainConfig:
     scheme (for comparisons), or None. sources, schemes: train on these alone, or None for all.
     patience: stop after so many validations without a better mean, or None.
     amp: "bf16", "fp16" (GPU only) or "off". compile: use torch.compile where it works.
+    augment_on: "cpu" in the loader's processes, "device" whole batches at once, "auto" the latter
+    on a GPU.
     tensorboard: also write event files (needs the tensorboard package).
     """
 
@@ -81,17 +83,19 @@ class TrainConfig:
     device: str = "auto"
     threads: int | None = None
     workers: int = 1
+    augment_on: Literal["auto", "cpu", "device"] = "auto"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for YAML and JSON."""
-        return _plain(dataclasses.asdict(self))
+        return plain(dataclasses.asdict(self))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Mappings and lists of plain values, for YAML and JSON."""
     if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, (tuple, list)) else value
+        return {k: plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, (tuple, list)) else value
 
 
 def load_config(path: Path | None, words: Sequence[str] = ()) -> TrainConfig:
@@ -100,6 +104,14 @@ def load_config(path: Path | None, words: Sequence[str] = ()) -> TrainConfig:
     Keys of nested records are written with dots: ``augment.flip=0``. Raises InputError when the
     file is not YAML and ProblemsError with everything that is wrong.
     """
+    config: TrainConfig = read_config(TrainConfig, path, words, _check)
+    return config
+
+
+def read_config(
+    kind: type, path: Path | None, words: Sequence[str], check: Callable[[Any, list[str]], None]
+) -> Any:
+    """A record of ``kind`` as ``load_config`` makes one; ``check`` adds to the problems."""
     raw: dict[str, Any] = {}
     if path is not None:
         try:
@@ -114,10 +126,9 @@ def load_config(path: Path | None, words: Sequence[str] = ()) -> TrainConfig:
     problems: list[str] = []
     for word in words:
         _set_word(raw, word, problems)
-    config = _build(TrainConfig, raw, "", problems)
-    if config is not None and not problems:
-        _check(config, problems)
-    if problems or config is None:
+    config = _build(kind, raw, "", problems)
+    check(config, problems)
+    if problems:
         raise ProblemsError(path or "config", problems, "tufa-cli config show lists the keys")
     return config
 
@@ -157,7 +168,7 @@ def _build(kind: type, raw: Mapping[str, Any], prefix: str, problems: list[str])
                 values[key] = converted
             else:
                 problems.append(f"{prefix}{key}: {value!r} is not {_describe(hints[key])}")
-    return kind(**values) if not problems else None
+    return kind(**values)
 
 
 def _convert(hint: Any, value: Any) -> tuple[bool, Any]:
@@ -200,20 +211,30 @@ def _describe(hint: Any) -> str:
 
 
 def _check(config: TrainConfig, problems: list[str]) -> None:
+    """Values of the right type that cannot be; keys with a mistake already have their default."""
+    found = []
     if not config.packs:
-        problems.append("packs: name at least one pack file")
+        found.append("packs: name at least one pack file")
     if config.model not in SIZES:
-        problems.append(f"model: unknown size '{config.model}', known: {', '.join(SIZES)}")
+        near = nearest(config.model, SIZES, 1)
+        offer = f"did you mean {near[0]}?" if near else f"known: {', '.join(SIZES)}"
+        found.append(f"model: unknown size '{config.model}', {offer}")
+    try:
+        model_config(config.model if config.model in SIZES else "nano", config.model_options)
+    except ProblemsError as error:
+        found += [f"model_options: {problem}" for problem in error.problems]
     for key in ("steps", "batch_size", "accumulate", "validate_every", "save_every"):
         if getattr(config, key) < 1:
-            problems.append(f"{key}: must be at least 1")
+            found.append(f"{key}: must be at least 1")
     if config.batch_size % max(config.accumulate, 1):
-        problems.append("accumulate: batch_size must be a multiple of it")
+        found.append("accumulate: batch_size must be a multiple of it")
     if config.patience is not None and config.patience < 1:
-        problems.append("patience: must be at least 1, or null")
+        found.append("patience: must be at least 1, or null")
     if not 0 < config.layer_decay <= 1:
-        problems.append("layer_decay: must be above 0, at most 1")
+        found.append("layer_decay: must be above 0, at most 1")
     if config.lr <= 0:
-        problems.append("lr: must be greater than 0")
+        found.append("lr: must be greater than 0")
     if not 0 <= config.ema < 1:
-        problems.append("ema: must be in 0..1, below 1")
+        found.append("ema: must be in 0..1, below 1")
+    told = {problem.split(":")[0] for problem in problems}
+    problems += [text for text in found if text.split(":")[0] not in told]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,13 +19,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tufa_cli.data.augment import NONE
-from tufa_cli.data.packed import Batch, MixedSampler, PackedFaces, collate, group_shares
+from tufa_cli.data.on_device import collate_any, ready
+from tufa_cli.data.packed import Batch, MixedSampler, PackedFaces, group_shares
 from tufa_cli.errors import TufaError
 from tufa_cli.model.predict import pick_device
 from tufa_cli.training.config import TrainConfig
 from tufa_cli.training.distributed import Ranks, ranks
 from tufa_cli.training.environment import environment
 from tufa_cli.training.metrics import MetricsLog
+from tufa_cli.training.process import quiet_worker, stop_signals
 from tufa_cli.training.state import TrainState
 from tufa_cli.training.step import Stepper
 from tufa_cli.training.validate import mean_scores, validate
@@ -87,8 +88,8 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
     with ranks(pick_device(config.device)) as (ours, device):
-        dataset = PackedFaces([Path(p) for p in config.packs], _input_size(config), config.augment)
-        train_rows, val_rows = (_select(dataset, split, config) for split in ("train", "val"))
+        dataset = open_faces(config, device)
+        train_rows, val_rows = (select_rows(dataset, split, config) for split in ("train", "val"))
         if not len(train_rows):
             raise TufaError("the packs hold no training faces for these sources and schemes")
         state = TrainState(config, dataset, device)
@@ -108,13 +109,21 @@ def _prepare(out: Path, config: TrainConfig, where: dict[str, Any]) -> None:
     write_text(out / "environment.json", json.dumps(where, indent=1) + "\n", True)
 
 
-def _input_size(config: TrainConfig) -> int:
+def input_size(config: TrainConfig) -> int:
+    """Side of the crops in pixels that the config's network sees."""
     from tufa_cli.model.config import model_config
 
     return model_config(config.model, config.model_options).input_size
 
 
-def _select(dataset: PackedFaces, split: str, config: TrainConfig) -> NDArray[np.intp]:
+def open_faces(config: TrainConfig, device: torch.device) -> PackedFaces:
+    """The config's packs, augmented where it says: "auto" is on the device when that is a GPU."""
+    there = config.augment_on == "device" or (config.augment_on == "auto" and device.type == "cuda")
+    paths = [Path(p) for p in config.packs]
+    return PackedFaces(paths, input_size(config), config.augment, there)
+
+
+def select_rows(dataset: PackedFaces, split: str, config: TrainConfig) -> NDArray[np.intp]:
     """Rows of a split that the config trains on, cut to ``limit_per_group`` for training."""
     rows = dataset.rows(split)
     for names, of in ((config.sources, dataset.source_of), (config.schemes, dataset.scheme_of)):
@@ -166,7 +175,7 @@ class _Runner:
         for remark in [*stepper.remarks, *self._remarks()]:
             self.report(Progress("remark", state.step, config.steps, text=remark))
         meter = _Meter(state, config.batch_size)
-        with self._signals():
+        with stop_signals(self._ask):
             batches = self._batches(last_step)
             while state.step < last_step:
                 with meter.waiting():
@@ -249,19 +258,18 @@ class _Runner:
             self.ranks.world,
             config.accumulate,
         )
-        return iter(
-            DataLoader(
-                self.dataset,
-                batch_sampler=sampler,
-                collate_fn=collate,
-                num_workers=config.workers,
-                prefetch_factor=4 if config.workers else None,
-                worker_init_fn=_quiet_worker if config.workers else None,
-                # Not fork: a child of a process whose OpenCV threads have run hangs in OpenCV.
-                multiprocessing_context="spawn" if config.workers else None,
-                pin_memory=self.state.device.type == "cuda",
-            )
+        loader = DataLoader(
+            self.dataset,
+            batch_sampler=sampler,
+            collate_fn=collate_any,
+            num_workers=config.workers,
+            prefetch_factor=4 if config.workers else None,
+            worker_init_fn=quiet_worker if config.workers else None,
+            # Not fork: a child of a process whose OpenCV threads have run hangs in OpenCV.
+            multiprocessing_context="spawn" if config.workers else None,
+            pin_memory=self.state.device.type == "cuda",
         )
+        return (ready(batch, self.state.device, self.dataset.size) for batch in loader)
 
     def _tell(self, meter: _Meter) -> None:
         progress = meter.progress(self.config.steps)
@@ -305,24 +313,8 @@ class _Runner:
             "config": config,
         }
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT ask for a stop after the step; handlers are put back afterwards."""
-
-        def ask(number: int, frame: object) -> None:
-            self.asked = True
-
-        previous: dict[int, Any] = {}
-        try:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                previous[number] = signal.signal(number, ask)
-        except ValueError:  # not the main thread: the caller handles signals
-            pass
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    def _ask(self) -> None:
+        self.asked = True
 
 
 class _Meter:
@@ -363,13 +355,3 @@ class _Meter:
         )  # fmt: skip
         self._losses, self._waited, self._spent = [], 0.0, 0.0
         return found
-
-
-def _quiet_worker(worker: int) -> None:
-    """Workers leave threads to the step and signals to the main process."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,387 @@
+"""Training pictures for the face finder, made on the fly from whole photos.
+
+A scene is a piece of one photo, often with other photos laid over it at other sizes and turns, so
+that one picture holds faces of many sizes before many backgrounds. Every scene is decided by the
+seed and its number alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tufa_cli.data.finder_store import FinderFaces, FinderPhotos
+from tufa_cli.data.finder_targets import Targets, targets_of
+from tufa_cli.detect.finder_net import STRIDES
+
+Rgb = NDArray[np.uint8]
+FloatArray = NDArray[np.float64]
+#: Order of the five points on the mirrored face.
+_FLIP = [1, 0, 2, 4, 3]
+#: Faces with less of their box inside the picture are regions to ignore.
+_VISIBLE = 0.45
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """How scenes are made.
+
+    size: side in pixels. smallest, largest: faces in pixels, drawn evenly in the logarithm.
+    mosaic: chance of photos laid over the first, at most ``pasted``. turned: chance of a turn
+    by any angle, otherwise it has a standard deviation of ``rotation`` degrees. crowded: chance
+    that the first photo is of the sources ``crowds`` (those with many faces and much background).
+    hard: chance that a false alarm is laid in, once some are known. flip, gray, blur, noise, jpeg:
+    chance of each.
+    """
+
+    size: int = 320
+    smallest: float = 9.0
+    largest: float = 300.0
+    mosaic: float = 0.7
+    pasted: int = 6
+    rotation: float = 12.0
+    turned: float = 0.22
+    crowded: float = 0.6
+    crowds: tuple[str, ...] = ("group",)
+    hard: float = 0.5
+    flip: float = 0.5
+    gray: float = 0.1
+    blur: float = 0.15
+    noise: float = 0.15
+    jpeg: float = 0.2
+
+
+class HardRegion(NamedTuple):
+    """A place of a photo that was taken for a face and is none: x, y, w, h in its pixels."""
+
+    photo: int
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+class Scene(NamedTuple):
+    """A picture (S, S, 3) uint8 RGB and its faces."""
+
+    picture: Rgb
+    faces: FinderFaces
+
+
+class SceneMaker:
+    """Makes scenes from a store's photos."""
+
+    def __init__(
+        self, photos: FinderPhotos, config: SceneConfig, hard: Sequence[HardRegion] = ()
+    ) -> None:
+        self.photos, self.config, self.hard = photos, config, list(hard)
+        crowds = np.isin([photos.names[s] for s in photos.source], config.crowds)
+        self.crowds, self.singles = np.flatnonzero(crowds), np.flatnonzero(~crowds)
+        if not len(self.crowds) or not len(self.singles):
+            self.crowds = self.singles = np.arange(len(photos))
+
+    def make(self, rng: np.random.Generator) -> Scene:
+        """A new scene."""
+        config = self.config
+        scene = self._ground(rng)
+        pool = self.crowds if rng.random() < config.crowded else self.singles
+        photo = int(rng.choice(pool))
+        scene = self._lay(scene, photo, self._first_map(photo, rng), rng)
+        if rng.random() < config.mosaic:
+            for _ in range(int(rng.integers(1, config.pasted + 1))):
+                photo = int(rng.choice(self.singles))
+                scene = self._lay(scene, photo, self._pasted_map(photo, rng), rng)
+        if self.hard and rng.random() < config.hard:
+            for _ in range(int(rng.integers(1, 4))):
+                region = self.hard[int(rng.integers(len(self.hard)))]
+                scene = self._lay_region(scene, region, rng)
+        return Scene(_disturbed(scene.picture, config, rng), _worth(scene.faces, config))
+
+    def _ground(self, rng: np.random.Generator) -> Scene:
+        """The lowest layer, seen where the others leave room: a square of a crowd's photo."""
+        size = self.config.size
+        photo = int(rng.choice(self.crowds))
+        _, height, width = (int(v) for v in self.photos.rows[photo])
+        side = int(max(16, min(height, width) * rng.uniform(0.25, 1.0)))
+        left, top = (int(rng.integers(0, most - side + 1)) for most in (width, height))
+        part = self.photos.pixels(photo, top, top + side)[:, left : left + side]
+        area = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+        picture = cv2.resize(part, (size, size), interpolation=area)
+        faces = self.photos.faces(photo)
+        moved = FinderFaces(
+            faces.boxes - [left, top, 0, 0], faces.sure, faces.points - (left, top)
+        ).scaled(size / side)
+        scene = Scene(picture, _inside(moved, np.array([size, size], float), 0.0))
+        return _quarter_turned(scene, int(rng.integers(4)) if rng.random() < 0.2 else 0)
+
+    def _first_map(self, photo: int, rng: np.random.Generator) -> FloatArray:
+        """(2, 3) photo to picture: around a face, or anywhere; the picture is mostly filled."""
+        config = self.config
+        _, height, width = (int(v) for v in self.photos.rows[photo])
+        faces = self.photos.faces(photo)
+        sides = faces.boxes[faces.sure, 2:].max(axis=1) if faces.sure.any() else np.zeros(0)
+        fill = config.size / min(height, width)
+        if len(sides) and rng.random() < 0.75:
+            chosen = int(rng.integers(len(sides)))
+            scale = self._size(rng) / sides[chosen]
+            scale = float(np.clip(scale, 0.7 * fill, 3.0))
+            box = faces.boxes[faces.sure][chosen]
+            place = box[:2] + box[2:] * rng.uniform(0.3, 0.7, 2)
+            # Where on the picture the face comes to lie: its middle stays inside.
+            target = config.size * rng.uniform(0.05, 0.95, 2)
+        else:
+            scale = fill * float(np.exp(rng.uniform(-0.2, 1.6)))
+            place = rng.uniform(0, 1, 2) * (width, height)
+            target = config.size * rng.uniform(0.25, 0.75, 2)
+        return _similarity(scale, self._turn(rng), place, target)
+
+    def _pasted_map(self, photo: int, rng: np.random.Generator) -> FloatArray:
+        """(2, 3) photo to picture: its largest face at a random size and place."""
+        _, height, width = (int(v) for v in self.photos.rows[photo])
+        faces = self.photos.faces(photo)
+        middle, side = np.array([width, height]) / 2, float(max(height, width)) * 0.6
+        if faces.sure.any():
+            boxes = faces.boxes[faces.sure]
+            box = boxes[boxes[:, 2:].prod(axis=1).argmax()]
+            middle, side = box[:2] + box[2:] / 2, float(max(box[2:]))
+        scale = min(self._size(rng, 0.55) / side, 2.0)
+        target = self.config.size * rng.uniform(0.02, 0.98, 2)
+        return _similarity(scale, self._turn(rng), middle, target)
+
+    def _size(self, rng: np.random.Generator, most: float = 1.0) -> float:
+        low, high = np.log([self.config.smallest, self.config.largest * most])
+        return float(np.exp(rng.uniform(low, high)))
+
+    def _turn(self, rng: np.random.Generator) -> float:
+        """An angle in radians; large ones are rarer the larger they are."""
+        if rng.random() < self.config.turned:
+            return float(np.pi * rng.triangular(-1, 0, 1) if rng.random() < 0.6 else
+                         np.pi * rng.uniform(-1, 1))  # fmt: skip
+        return float(np.deg2rad(self.config.rotation) * rng.normal())
+
+    def _lay(self, scene: Scene, photo: int, matrix: FloatArray, rng: np.random.Generator) -> Scene:
+        """A photo over the scene; faces that it hides are gone, its own are added."""
+        pixels, faces = self.photos.pixels(photo), self.photos.faces(photo)
+        if rng.random() < self.config.flip:
+            pixels, faces = pixels[:, ::-1], _mirrored(faces, pixels.shape[1])
+        covered = _draw(scene.picture, pixels, matrix)
+        return Scene(scene.picture, _joined(_hidden(scene.faces, covered), _moved(faces, matrix)))
+
+    def _lay_region(self, scene: Scene, region: HardRegion, rng: np.random.Generator) -> Scene:
+        """The surroundings of a false alarm over the scene, about as large as it was seen."""
+        around = 2.2 * max(region.w, region.h)
+        pixels = self.photos.pixels(region.photo)
+        height, width = pixels.shape[:2]
+        middle = np.array([region.x + region.w / 2, region.y + region.h / 2])
+        low = np.clip(np.floor(middle - around / 2), 0, (width - 1, height - 1)).astype(int)
+        high = np.clip(np.ceil(middle + around / 2), low + 1, (width, height)).astype(int)
+        faces = self.photos.faces(region.photo)
+        part = FinderFaces(faces.boxes - [*low, 0, 0], faces.sure, faces.points - low)
+        side = float(np.exp(rng.uniform(*np.log([12.0, 140.0]))))
+        target = self.config.size * rng.uniform(0.05, 0.95, 2)
+        turn = self._turn(rng)
+        matrix = _similarity(side / max(region.w, region.h), turn, middle - low, target)
+        covered = _draw(scene.picture, pixels[low[1] : high[1], low[0] : high[0]], matrix)
+        inside = _inside(part, (high - low).astype(float), 0.8)
+        return Scene(scene.picture, _joined(_hidden(scene.faces, covered), _moved(inside, matrix)))
+
+
+def _quarter_turned(scene: Scene, quarters: int) -> Scene:
+    """The scene turned by right angles, clockwise."""
+    if not quarters:
+        return scene
+    size = len(scene.picture)
+    picture = np.ascontiguousarray(np.rot90(scene.picture, -quarters))
+    middle = np.full(2, (size - 1) / 2)
+    return Scene(
+        picture, _moved(scene.faces, _similarity(1.0, quarters * np.pi / 2, middle, middle))
+    )
+
+
+def _joined(first: FinderFaces, second: FinderFaces) -> FinderFaces:
+    pairs = zip(
+        (first.boxes, first.sure, first.points),
+        (second.boxes, second.sure, second.points),
+        strict=True,
+    )
+    return FinderFaces(*(np.concatenate(pair) for pair in pairs))
+
+
+def _similarity(scale: float, turn: float, place: FloatArray, target: FloatArray) -> FloatArray:
+    """(2, 3) that turns and scales, and carries ``place`` to ``target``."""
+    linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    return np.column_stack([linear, target - linear @ place])
+
+
+def _draw(picture: Rgb, pixels: Rgb, matrix: FloatArray) -> NDArray[np.uint8]:
+    """Draw ``pixels`` onto ``picture`` in place; where it covers it: (S, S) 0 or 1."""
+    scale = float(np.sqrt(np.linalg.det(matrix[:, :2])))
+    height, width = pixels.shape[:2]
+    mask = np.zeros(picture.shape[:2], np.uint8)
+    corners = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], float)
+    outline = corners @ matrix[:, :2].T + matrix[:, 2]
+    cv2.fillConvexPoly(mask, np.round(outline).astype(np.int32), 1)
+    if scale < 0.7:
+        # Shrink by area first: sampling alone would leave grain that no small photo has.
+        size = (max(2, round(width * scale)), max(2, round(height * scale)))
+        factor = np.array(size) / (width, height)
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        linear = matrix[:, :2] / factor
+        matrix = np.column_stack([linear, matrix[:, 2] + linear @ (0.5 - factor / 2)])
+    cv2.warpAffine(
+        np.ascontiguousarray(pixels), matrix, picture.shape[1::-1],
+        dst=picture, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT,
+    )  # fmt: skip
+    return mask
+
+
+def _mirrored(faces: FinderFaces, width: int) -> FinderFaces:
+    boxes, points = faces.boxes.copy(), faces.points[:, _FLIP].copy()
+    boxes[:, 0] = width - 1 - boxes[:, 0] - boxes[:, 2]
+    points[..., 0] = width - 1 - points[..., 0]
+    return FinderFaces(boxes, faces.sure, points)
+
+
+def _moved(faces: FinderFaces, matrix: FloatArray) -> FinderFaces:
+    """Faces under a similarity; a turned box is that of the turned ellipse in the box."""
+    linear, shift = matrix[:, :2], matrix[:, 2]
+    middles = (faces.boxes[:, :2] + faces.boxes[:, 2:] / 2) @ linear.T + shift
+    sizes = np.sqrt(faces.boxes[:, 2:] ** 2 @ (linear**2).T)
+    points = faces.points @ linear.T + shift
+    return FinderFaces(np.hstack([middles - sizes / 2, sizes]), faces.sure, points)
+
+
+def _hidden(faces: FinderFaces, covered: NDArray[np.uint8]) -> FinderFaces:
+    """Without the faces that are mostly covered; half covered ones become regions to ignore."""
+    if not len(faces.boxes):
+        return faces
+    share = np.array([_mean(covered, box) for box in faces.boxes])
+    kept = share < 0.7
+    sure = faces.sure & (share < 0.25)
+    return FinderFaces(faces.boxes[kept], sure[kept], faces.points[kept])
+
+
+def _mean(mask: NDArray[np.uint8], box: FloatArray) -> float:
+    height, width = mask.shape
+    left, top = np.clip(np.floor(box[:2]), 0, (width - 1, height - 1)).astype(int)
+    right, bottom = np.clip(np.ceil(box[:2] + box[2:]), (left + 1, top + 1), (width, height))
+    return float(mask[top : int(bottom), left : int(right)].mean())
+
+
+def _inside(faces: FinderFaces, size: FloatArray, whole: float) -> FinderFaces:
+    """The faces that touch a part of a photo; those with a share below ``whole`` are not sure."""
+    far = faces.boxes[:, :2] + faces.boxes[:, 2:]
+    touches = ((faces.boxes[:, :2] < size) & (far > 0)).all(axis=1)
+    sure = faces.sure & _whole(faces, size, whole)
+    return FinderFaces(faces.boxes[touches], sure[touches], faces.points[touches])
+
+
+def _whole(faces: FinderFaces, size: FloatArray, share: float) -> NDArray[np.bool_]:
+    """(N,) whether so much of a box lies inside a picture of that size."""
+    low = np.clip(faces.boxes[:, :2], 0, size)
+    high = np.clip(faces.boxes[:, :2] + faces.boxes[:, 2:], 0, size)
+    return (high - low).prod(axis=1) >= share * faces.boxes[:, 2:].prod(axis=1)
+
+
+def _worth(faces: FinderFaces, config: SceneConfig) -> FinderFaces:
+    """Faces too small, too large or too far outside become regions to ignore."""
+    sides = faces.boxes[:, 2:].max(axis=1)
+    size = np.array([config.size, config.size], float)
+    middles = faces.boxes[:, :2] + faces.boxes[:, 2:] / 2
+    sure = faces.sure & (sides >= 0.85 * config.smallest) & (sides <= 1.15 * config.size)
+    sure &= _whole(faces, size, _VISIBLE) & ((middles > 0) & (middles < size)).all(axis=1)
+    return FinderFaces(faces.boxes, sure, faces.points)
+
+
+def _disturbed(picture: Rgb, config: SceneConfig, rng: np.random.Generator) -> Rgb:
+    """Light, colour, blur, noise and compression."""
+    levels = np.arange(256, dtype=np.float32) / 255
+    curves = []
+    gamma, gain, lift = np.exp(rng.normal() * 0.3), np.exp(rng.normal() * 0.15), rng.normal() * 0.07
+    for tint in rng.normal(size=3) * 0.05:
+        curve = levels**gamma * gain * (1 + tint) + lift
+        curves.append(np.clip(curve * 255, 0, 255).astype(np.uint8))
+    picture = cv2.LUT(picture, np.stack(curves, axis=-1).reshape(1, 256, 3))
+    if rng.random() < config.gray:
+        picture = np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=-1)
+    if rng.random() < config.blur:
+        sigma = float(rng.uniform(0.4, 1.6))
+        picture = cv2.GaussianBlur(picture, (0, 0), sigma)
+    if rng.random() < config.noise:
+        noise = np.empty(picture.shape, np.int16)
+        cv2.setRNGSeed(int(rng.integers(1 << 31)))
+        cv2.randn(noise, 0, float(rng.uniform(2, 14)))
+        picture = cv2.add(picture, noise, dtype=cv2.CV_8U)
+    if rng.random() < config.jpeg:
+        quality = int(rng.integers(25, 90))
+        _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return picture
+
+
+class SceneBatch(NamedTuple):
+    """Scenes for one step: (B, S, S, 3) uint8 pictures and what their cells should say."""
+
+    pictures: Tensor
+    targets: Targets
+
+
+def mirrored_batch(batch: SceneBatch) -> SceneBatch:
+    """The same scenes as in a mirror: new pictures for the network at no cost for the loader."""
+    size = batch.pictures.shape[1]
+    others = _mirror_cells(size)
+    targets = batch.targets
+    scene, cell = targets.index // len(others), targets.index % len(others)
+    points = targets.points[:, _FLIP] * torch.tensor([-1.0, 1.0])
+    return SceneBatch(
+        batch.pictures.flip(2),
+        Targets(
+            targets.labels[:, others],
+            scene * len(others) + others[cell],
+            targets.edges[:, [2, 1, 0, 3]],
+            points,
+            targets.known[:, _FLIP],
+            targets.sizes,
+        ),
+    )
+
+
+@lru_cache(maxsize=4)
+def _mirror_cells(size: int) -> Tensor:
+    """(N,) for each cell of a square picture the cell that it changes places with."""
+    start, parts = 0, []
+    for stride in STRIDES:
+        side = size // stride
+        parts.append(torch.arange(side * side).reshape(side, side).flip(1).flatten() + start)
+        start += side * side
+    return torch.cat(parts)
+
+
+class Scenes(Dataset[tuple[Rgb, Targets]]):
+    """Scene number i of a run, with its targets."""
+
+    def __init__(self, maker: SceneMaker, seed: int) -> None:
+        self.maker, self.seed = maker, seed
+
+    def __getitem__(self, number: int) -> tuple[Rgb, Targets]:
+        scene = self.maker.make(np.random.default_rng([self.seed, number]))
+        return scene.picture, targets_of(scene.faces, self.maker.config.size)
+
+
+def collate_scenes(items: Sequence[tuple[Rgb, Targets]]) -> SceneBatch:
+    """Scenes to a batch; the faces' cells are numbered through all scenes."""
+    pictures = torch.from_numpy(np.stack([picture for picture, _ in items]))
+    cells = items[0][1].labels.shape[-1]
+    labels = torch.cat([t.labels for _, t in items])
+    index = torch.cat([t.index + i * cells for i, (_, t) in enumerate(items)])
+    rest = (torch.cat(parts) for parts in zip(*[t[2:] for _, t in items], strict=True))
+    return SceneBatch(pictures, Targets(labels, index, *rest))
