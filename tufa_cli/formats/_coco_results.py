@@ -172,7 +172,7 @@ class ResultsFile:
             for row in self.data
             if isinstance(row, dict) and not isinstance(row.get("file_name"), str)
         }
-        wanted = {found for found in ids if not found.startswith('"')}
+        wanted = {found for found in ids if not found.startswith('"') and found != "null"}
         if not wanted:
             return None
         fitting = []

@@ -138,9 +138,11 @@ class _File:
                 if finder is None:
                     roots = [*([Path(common)] if common else []), *self.roots]
                     finder = PhotoFinder(root or first_root(roots, name))
-                yield self._record(item, name, finder, f"items[{number}]")
-            except (ValueError, TypeError, TufaError) as error:
+                image = self._record(item, name, finder, f"items[{number}]")
+            except (ValueError, TypeError) as error:
                 self.options.failed(InputError(self.path, f"items[{number}]: {error}"))
+            else:
+                yield image
         self.tally.close(self.path, self.options)
 
     def _name(self, item: Any, common: str | None) -> str:
