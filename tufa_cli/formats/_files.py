@@ -269,7 +269,7 @@ def headed(path: Path, overwrite: bool) -> Iterator[tuple[TextIO, list[str]]]:
         yield body, head
         body.seek(0)
         stream.writelines(head)
-        shutil.copyfileobj(body, stream, 1 << 20)
+        shutil.copyfileobj(body, stream, 1 << 16)
 
 
 class PhotoFinder:
