@@ -263,7 +263,7 @@ def test_losses() -> None:
     assert losses([image], "supervisely") == [
         "the confidence: 1 face, first in a.jpg",
         "the photo's attributes: 1 photo, first a.jpg",
-        "attributes of faces: scheme, x",
+        "attributes of faces (scheme, x): 1 face, first in a.jpg",
     ]
 
 

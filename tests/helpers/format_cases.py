@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +99,22 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 def put_photos(images: Sequence[AnnotatedImage], folder: Path) -> None:
+    """Photos of 640 x 480 pixels, in folders of the images' splits, as Ultralytics wants them."""
     for image in images:
-        path = folder / (image.split or "unsplit") / image.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("1", (640, 480)).save(path, format="PNG")
+        put_photo(folder / (image.split or "unsplit") / image.path)
+
+
+def put_photo(path: Path) -> None:
+    """A black photo of 640 x 480 pixels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_photo())
+
+
+@cache
+def _photo() -> bytes:
+    stream = io.BytesIO()
+    Image.new("1", (640, 480)).save(stream, format="PNG")
+    return stream.getvalue()
 
 
 def face(count: int = 5, **given: Any) -> Face:
