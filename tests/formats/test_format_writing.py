@@ -32,11 +32,31 @@ HIDDEN = replace(face(), visibility=np.array([2, 1, 1, 2, 2], dtype=np.uint8))
         (AnnotatedImage("a.jpg"), "pts", "the entry without a face: 1 photo, first a.jpg"),
         (image(split="train"), "pts", "the split: 1 photo, first a.jpg"),
         (image(attributes={"x": 1}), "pts", "the photo's attributes: 1 photo, first a.jpg"),
-        (image(face(attributes={"b": 1, "a": 2})), "pts", "attributes of faces (a, b): 1 face, first in a.jpg"),
-        (image(face(attributes={"pose": 1, "x": 2})), "mtfl", "attributes of faces (x): 1 face, first in a.jpg"),
-        (image(face(attributes={"pose": "left"})), "mtfl", "attributes of faces (pose): 1 face, first in a.jpg"),
-        (image(face(attributes={"blur": float("nan")})), "retinaface", "attributes of faces (blur): 1 face, first in a.jpg"),
-        (image(face(98, attributes={"blur": 1})), "wflw", "attributes of faces (blur): 1 face, first in a.jpg"),
+        (
+            image(face(attributes={"b": 1, "a": 2})),
+            "pts",
+            "attributes of faces (a, b): 1 face, first in a.jpg",
+        ),
+        (
+            image(face(attributes={"pose": 1, "x": 2})),
+            "mtfl",
+            "attributes of faces (x): 1 face, first in a.jpg",
+        ),
+        (
+            image(face(attributes={"pose": "left"})),
+            "mtfl",
+            "attributes of faces (pose): 1 face, first in a.jpg",
+        ),
+        (
+            image(face(attributes={"blur": float("nan")})),
+            "retinaface",
+            "attributes of faces (blur): 1 face, first in a.jpg",
+        ),
+        (
+            image(face(98, attributes={"blur": 1})),
+            "wflw",
+            "attributes of faces (blur): 1 face, first in a.jpg",
+        ),
     ],
 )
 def test_losses_are_named(record: AnnotatedImage, format: str, lost: str) -> None:

@@ -290,7 +290,8 @@ def test_losses() -> None:
     ]
     odd = AnnotatedImage("a.jpg", (face(attributes={"x": {1}}),), attributes={"y": math.nan})
     assert losses([odd], "labelme") == [
-        "the photo's attributes: 1 photo, first a.jpg", "attributes of faces (x): 1 face, first in a.jpg",
+        "the photo's attributes: 1 photo, first a.jpg",
+        "attributes of faces (x): 1 face, first in a.jpg",
     ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from format_cases import SCHEMES, SIZED, placed
 from numpy.typing import NDArray
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
-from tufa_cli.formats import get_format
+from tufa_cli.formats import get_format, losses
 
 #: Attributes that some format holds, with values that fit there.
 SOME = {
@@ -26,7 +26,14 @@ SOME = {
     "occluded": True,
     "pose": 1.5,
     "tag": 12,
+    # Names that say something else in one format or another.
+    **dict.fromkeys(("scheme", "score", "source", "face", "name", "visibility", "box"), "x"),
+    **{name: [1, 2] for name in ("bbox", "keypoints", "confidence", "attributes", "point_count")},
 }
+#: Parts of a data set; the last two mean something else in one format or another.
+SPLITS = ("train", "val", "my part", "default", "unsplit")
+#: Attributes of photos.
+SAID = {"said": "x", "also": [1], "split": "y", "width": 7, "id": 3, "file_name": "z"}
 FLAGS = ("pose", "expression", "illumination", "make_up", "occlusion", "blur")
 #: Attributes of faces in formats whose own are of other kinds.
 OWN: dict[str, dict[str, Any]] = {
@@ -58,6 +65,8 @@ class Records:
         for name in ("a.jpg", "sub/é b.jpg", "sub/deeper/c.png"):
             yield self._photo(name, self._face())
         yield self._photo("near.jpg", self._face(shift=-60))
+        if self.caps.box:
+            yield self._photo("wide.jpg", self._face(box=np.array([-9.0, 12, 60, 999])))
         # Numbers that stand for a point that is not there in one format or another.
         for name, number in (("zero.jpg", 0), ("one.jpg", -1)):
             yield self._photo(name, self._face(point=(number, number)))
@@ -81,19 +90,35 @@ class Records:
         if caps.source:
             yield self._photo("model.jpg", self._face(source="auto"))
         held = SOME if caps.attributes is None else caps.attributes
-        known = OWN.get(self.name) or {key: SOME[key] for key in SOME if key in held}
+        known = OWN.get(self.name) or {
+            key: value
+            for key, value in SOME.items()
+            if key in held and self._fits(faces=(self._face(attributes={key: value}),))
+        }
         if known:
             box = np.array([1.0, 2, 3, 4]) if caps.box else None
             yield self._photo("attributes.jpg", self._face(attributes=known, box=box))
+        if caps.missing and caps.confidence:
+            sure, states = np.linspace(0.25, 1, self.count), self._states(UNLABELLED)
+            yield self._photo("some.jpg", self._face(visibility=states, confidence=sure))
+        if caps.missing and caps.box:
+            none = np.zeros(self.count, dtype=np.uint8)
+            yield self._photo("none.jpg", self._face(visibility=none, box=np.array([5.0, 6, 7, 8])))
+
+    def _fits(self, **given: Any) -> bool:
+        return not losses([AnnotatedImage("a.jpg", **given)], self.name)
 
     def _of_photos(self) -> Iterator[AnnotatedImage]:
         caps = self.caps
         if caps.empty_images:
             yield self._photo("empty.jpg")
-        for split in caps.split if isinstance(caps.split, tuple) else ["train"] * caps.split:
+        splits = caps.split if isinstance(caps.split, tuple) else SPLITS if caps.split else ()
+        for split in splits:
             yield self._photo(f"{split}.jpg", self._face(), split=split)
         if caps.image_attributes is True:
-            yield self._photo("said.jpg", self._face(), attributes={"said": "x", "also": [1]})
+            faces = (self._face(),)
+            said = {k: v for k, v in SAID.items() if self._fits(faces=faces, attributes={k: v})}
+            yield self._photo("said.jpg", *faces, attributes=said)
         elif caps.image_attributes:
             boxes = {"ignored_boxes": [[1.0, 2.0, 3.0, 4.0]]}
             yield self._photo("said.jpg", self._face(), attributes=boxes)
@@ -111,7 +136,9 @@ class Records:
         if point is not None:
             points[-1] = point
         face = Face(points, scheme=SCHEMES.get(self.name) or SCHEMES.get(self.names), **given)
-        if self.name in ("cofw", "dlib", "retinaface", "yolo-pose") and face.box is None:  # a face must have one
+        if (
+            self.name in ("cofw", "dlib", "retinaface", "yolo-pose") and face.box is None
+        ):  # a face must have one
             face = replace(face, box=np.array([21.0, 12, 60, 40]))
         needed = {"hrnet-csv": OWN["hrnet-csv"]}.get(self.name, {})
         if self.name == "wflw" and face.box is not None:
