@@ -191,7 +191,7 @@ def test_ambiguity_names_the_candidates(run: Callable[..., Run], points: Path) -
             2,
             "Invalid value for '--missing'",
         ),
-        ((), 2, "Missing argument 'SOURCE'"),
+        ((), 2, "Missing argument 'SOURCES...'"),
     ],
 )
 def test_mistakes(

@@ -27,7 +27,7 @@ from tufa_cli.formats._base import (
     WriteOptions,
     WriteReport,
 )
-from tufa_cli.formats._files import check_source
+from tufa_cli.formats._files import check_source, photo_size
 from tufa_cli.formats._losses import Preparation, losses_in, remarks_on
 from tufa_cli.schemes import Scheme, get_scheme
 
@@ -46,6 +46,7 @@ __all__ = [
     "format_names",
     "get_format",
     "losses",
+    "photo_size",
     "read",
     "sniff",
     "write",
