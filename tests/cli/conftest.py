@@ -36,6 +36,23 @@ class Ran(NamedTuple):
         return json.loads(self.out)
 
 
+@pytest.fixture
+def run_convert(tmp_path, monkeypatch, capsys):
+    """``run_convert(SOURCE, "--to", ...)`` in this process and the test's folder."""
+    from tufa_cli.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> Ran:
+        with pytest.raises(SystemExit) as end:
+            main(["convert", *map(str, words)])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Ran(end.value.code, captured.out, captured.err)
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def save_tiny_weights():
     """``save_tiny_weights(path, learned=..., meta=...)``: a network that learned nothing."""

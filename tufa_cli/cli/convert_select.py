@@ -124,7 +124,11 @@ def merged(
 
     if len(readings) == 1:
         return readings[0][1]
-    return merge(readings, given["prefix_sources"])
+    return merge(
+        readings,
+        given["prefix_sources"],
+        on_note=lambda text: click.echo(f"Note: {text}", err=True),
+    )
 
 
 def chosen(
@@ -281,13 +285,21 @@ def _take_back(files: Sequence[Path], new: set[Path]) -> None:
 def selection_lines(report: dict[str, Any]) -> Iterator[str]:
     """The report of ``chosen`` and ``targets`` as lines for people."""
     for step in report["selection"]:
-        line = f"{step['step']}: {step['photos']} photos, {step['faces']} faces left"
+        line = f"{step['step']}: {_several(step, 'photos')}, {_several(step, 'faces')} left"
         if "faces_dropped" in step:
-            line += f" ({step['faces_dropped']} faces and {step['photos_dropped']} photos dropped)"
+            faces, photos = (_several(step, f"{what}_dropped") for what in ("faces", "photos"))
+            line += f" ({faces} and {photos} dropped)"
         yield line + "."
     parts = report.get("parts", [])
     total = sum(row["photos"] for row in parts)
     for row in parts:
         share = f"{100 * row['photos'] / total:.1f}%"
-        groups = "" if report["group_by"] == "photo" else f" in {row['groups']} groups"
-        yield f"{row['part']}: {row['photos']} photos ({share}), {row['faces']} faces{groups}."
+        groups = "" if report["group_by"] == "photo" else f" in {_several(row, 'groups')}"
+        counts = f"{_several(row, 'photos')} ({share}), {_several(row, 'faces')}"
+        yield f"{row['part']}: {counts}{groups}."
+
+
+def _several(row: dict[str, Any], key: str) -> str:
+    """A count with its noun: "1 face", "2 faces"."""
+    noun = key.partition("_")[0]
+    return f"{row[key]} {noun.removesuffix('s') if row[key] == 1 else noun}"

@@ -17,7 +17,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,21 +33,18 @@ SizeOf = Callable[[AnnotatedImage], "tuple[int, int] | None"]
 _ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
-def _from_record(image: AnnotatedImage) -> tuple[int, int] | None:
-    if image.width is None or image.height is None:
-        return None
-    return image.width, image.height
-
-
 class _Subject:
     """One face in its photo; or the photo alone, when it came without a face."""
 
-    def __init__(self, image: AnnotatedImage, face: Face | None, size_of: SizeOf) -> None:
+    def __init__(self, image: AnnotatedImage, face: Face | None, size_of: SizeOf | None) -> None:
         self.image, self.face, self._size_of = image, face, size_of
 
-    @cached_property
-    def size(self) -> tuple[int, int] | tuple[None, None]:
-        return self._size_of(self.image) or (None, None)
+    def measure(self, axis: int) -> int | None:
+        """The photo's width (0) or height (1), from its record or else from itself."""
+        given = (self.image.width, self.image.height)[axis]
+        if given is None and self._size_of is not None:
+            return (self._size_of(self.image) or (None, None))[axis]
+        return given
 
     def count(self, state: int) -> int | None:
         return None if self.face is None else int(np.sum(self.face.visibility == state))
@@ -83,8 +79,8 @@ FIELDS: Mapping[str, tuple[str, Callable[[_Subject], Any]]] = {
     "folder": ("its folder; empty at the top", lambda s: s.image.path.rpartition("/")[0]),
     "name": ("its file name", lambda s: s.image.path.rpartition("/")[2]),
     "split": ("the part it belongs to already", lambda s: s.image.split),
-    "width": ("the photo's width in pixels", lambda s: s.size[0]),
-    "height": ("the photo's height in pixels", lambda s: s.size[1]),
+    "width": ("the photo's width in pixels", lambda s: s.measure(0)),
+    "height": ("the photo's height in pixels", lambda s: s.measure(1)),
     "faces": ("how many faces the photo has", lambda s: len(s.image.faces)),
     "scheme": ("the face's landmark scheme", _of_face("scheme")),
     "source": ("manual or auto", _of_face("source")),
@@ -108,10 +104,10 @@ class FaceFilter:
 
     faces_dropped, photos_dropped: how many were; a photo whose last face is dropped goes with it.
     A photo that came without a face is itself asked, with none for everything of a face.
-    size_of: asked for a photo's width and height where an expression needs them.
+    size_of: asked for a photo's width and height where its record has none and they matter.
     """
 
-    def __init__(self, expression: Expression, size_of: SizeOf = _from_record) -> None:
+    def __init__(self, expression: Expression, size_of: SizeOf | None = None) -> None:
         self.faces_dropped = self.photos_dropped = 0
         self._size_of = size_of
         self._tests = list(names_in(expression))

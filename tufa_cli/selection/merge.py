@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import TufaError
@@ -17,14 +19,19 @@ _MOST_NAMED = 3
 
 
 def merge(
-    sources: Sequence[tuple[str, Iterable[AnnotatedImage]]], prefix: bool = False
+    sources: Sequence[tuple[str, Iterable[AnnotatedImage]]],
+    prefix: bool = False,
+    on_note: Callable[[str], None] | None = None,
 ) -> list[AnnotatedImage]:
     """The photos of all sources, (name, photos) each, one source after the other.
 
     prefix: make every path begin at the folder above the photos' folders of all sources, so that
     ``helen/a.jpg`` and ``lfpw/a.jpg`` stay two photos; a source that does not say where its photos
-    lie has its own name put in front instead. A photo that several sources name (same folder, same
-    path) comes once for each. Raises TufaError when two photos would have one path.
+    lie has its own name put in front instead.
+
+    A photo (same folder, same path) that has an entry in several sources gets one, with the faces
+    of all, unless they contradict each other in its size, split or attributes; ``on_note`` is
+    told. Raises TufaError when two photos would have one path.
     """
     records = [(name, image) for name, images in sources for image in images]
     if prefix:
@@ -32,7 +39,50 @@ def merge(
         records = [(name, _prefixed(image, name, above)) for name, image in records]
     hint = "--prefix-sources puts the photos' folders in front of their paths"
     _check(records, "convert one of the sources to a file of another name" if prefix else hint)
-    return [image for _, image in records]
+    return _joined(records, on_note or (lambda text: None))
+
+
+def _joined(
+    records: Sequence[tuple[str, AnnotatedImage]], note: Callable[[str], None]
+) -> list[AnnotatedImage]:
+    """One entry for photos that several sources have one of; each at its first place."""
+    entries: dict[Segments, list[tuple[str, AnnotatedImage]]] = defaultdict(list)
+    for number, (name, image) in enumerate(records):
+        # Photos of an unknown folder are told apart by their number: they are never the same.
+        key = photo_key(image) if image.root is not None else (str(number),)
+        entries[key].append((name, image))
+    joined, apart, found = 0, 0, []
+    for several in entries.values():
+        images = [image for _, image in several]
+        if len({name for name, _ in several}) < 2:
+            found += images
+            continue
+        whole = _one_entry(images) if len(images) == len({name for name, _ in several}) else None
+        joined, apart = joined + (whole is not None), apart + (whole is None)
+        found += images if whole is None else [whole]
+    if joined:
+        note(f"photos in several sources, their faces put together: {joined}")
+    if apart:
+        note(f"photos in several sources whose entries differ, left as they are: {apart}")
+    return found
+
+
+def _one_entry(images: Sequence[AnnotatedImage]) -> AnnotatedImage | None:
+    """One record with the faces of all, or None where they contradict each other."""
+    whole = images[0]
+    for image in images[1:]:
+        known: dict[str, Any] = {}
+        for field in ("width", "height", "split"):
+            values = [v for v in (getattr(whole, field), getattr(image, field)) if v is not None]
+            if len(values) == 2 and values[0] != values[1]:
+                return None
+            known[field] = values[0] if values else None
+        for key in whole.attributes.keys() & image.attributes.keys():
+            if repr(whole.attributes[key]) != repr(image.attributes[key]):
+                return None
+        attributes = {**whole.attributes, **image.attributes}
+        whole = replace(whole, faces=(*whole.faces, *image.faces), attributes=attributes, **known)
+    return whole
 
 
 def _above(roots: set[str]) -> str | None:
