@@ -218,7 +218,7 @@ def _read(
 
     Raises TufaError when nothing could be read.
     """
-    from tufa_cli.formats import check_writes, choose_format, get_format
+    from tufa_cli.formats import check_writes, choose_format, get_format, plugin_problems
 
     def skip(error: InputError) -> None:
         failures.append(error)
@@ -226,6 +226,9 @@ def _read(
             click.echo(f"Skipped: {error.message}", err=True)
 
     check_writes(get_format(given["target_format"]))  # a wrong name should not cost a long read
+    if given["source_format"] == "auto":
+        for problem in plugin_problems():
+            click.echo(f"Warning: {problem}", err=True)
     auto, rows, readings = given["source_format"] == "auto", [], []
     for source in sources:
         name = choose_format(source) if auto else given["source_format"]
