@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -188,6 +191,12 @@ def test_every_field_of_every_face_has_a_value_or_none(photo) -> None:
     for name in FIELDS:
         for image in (bare, photo("a.jpg"), PHOTO):
             assert keeps(f"{name} == none or {name} != none", image)
+
+
+def test_the_page_has_every_field() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "selection.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", page.partition("## `--sample`")[0], re.M))
+    assert rows == {name: text for name, (text, _) in FIELDS.items()}
 
 
 WORDS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,5}", fullmatch=True)
