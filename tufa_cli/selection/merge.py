@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import TufaError
@@ -16,6 +15,14 @@ from tufa_cli.selection.lists import Segments, path_parts, photo_key
 
 #: Collisions that a message names.
 _MOST_NAMED = 3
+
+
+class _Record(NamedTuple):
+    """A photo, the source it comes from, and what tells it from others."""
+
+    source: str
+    image: AnnotatedImage
+    key: Segments
 
 
 def merge(
@@ -33,32 +40,33 @@ def merge(
     of all, unless they contradict each other in its size, split or attributes; ``on_note`` is
     told. Raises TufaError when two photos would have one path.
     """
-    records = [(name, image) for name, images in sources for image in images]
+    images = [(name, image) for name, images in sources for image in images]
     if prefix:
-        above = _above({image.root for _, image in records if image.root is not None})
-        records = [(name, _prefixed(image, name, above)) for name, image in records]
+        folders = {image.root: _folder(image.root) for _, image in images if image.root is not None}
+        above = _above(folders.values()) if folders else ""
+        images = [(name, _prefixed(image, name, folders, above)) for name, image in images]
+    # Photos of an unknown folder are told apart by their source: they are surely the same in none.
+    records = [
+        _Record(name, image, photo_key(image) if image.root is not None else (name, image.path))
+        for name, image in images
+    ]
     hint = "--prefix-sources puts the photos' folders in front of their paths"
     _check(records, "convert one of the sources to a file of another name" if prefix else hint)
     return _joined(records, on_note or (lambda text: None))
 
 
-def _joined(
-    records: Sequence[tuple[str, AnnotatedImage]], note: Callable[[str], None]
-) -> list[AnnotatedImage]:
+def _joined(records: Sequence[_Record], note: Callable[[str], None]) -> list[AnnotatedImage]:
     """One entry for photos that several sources have one of; each at its first place."""
-    entries: dict[Segments, list[tuple[str, AnnotatedImage]]] = defaultdict(list)
-    for number, (name, image) in enumerate(records):
-        # Photos of an unknown folder are told apart by their number: they are never the same.
-        key = photo_key(image) if image.root is not None else (str(number),)
-        entries[key].append((name, image))
+    entries: dict[Segments, list[_Record]] = defaultdict(list)
+    for record in records:
+        entries[record.key].append(record)
     joined, apart, found = 0, 0, []
     for several in entries.values():
-        images = [image for _, image in several]
-        if len({name for name, _ in several}) < 2:
-            found += images
-            continue
-        whole = _one_entry(images) if len(images) == len({name for name, _ in several}) else None
-        joined, apart = joined + (whole is not None), apart + (whole is None)
+        images = [record.image for record in several]
+        sources = len({record.source for record in several})
+        whole = _one_entry(images) if 1 < sources == len(images) else None
+        joined += whole is not None
+        apart += sources > 1 and whole is None
         found += images if whole is None else [whole]
     if joined:
         note(f"photos in several sources, their faces put together: {joined}")
@@ -85,12 +93,26 @@ def _one_entry(images: Sequence[AnnotatedImage]) -> AnnotatedImage | None:
     return whole
 
 
-def _above(roots: set[str]) -> str | None:
-    """The folder above all these; None where there is none."""
-    if not roots:
-        return None
+def _folder(root: str) -> str:
+    return posixpath.normpath(Path(root).absolute().as_posix())
+
+
+def _prefixed(
+    image: AnnotatedImage, source: str, folders: Mapping[str, str], above: str
+) -> AnnotatedImage:
+    """The record with its path from the folder ``above``, or behind its source's name.
+
+    folders: each root, and the same in full.
+    """
+    if image.root is None:
+        return replace(image, path=f"{Path(source).stem or 'source'}/{image.path}")
+    inside = posixpath.relpath(folders[image.root], above)
+    return replace(image, path=posixpath.normpath(f"{inside}/{image.path}"), root=above)
+
+
+def _above(folders: Iterable[str]) -> str:
     try:
-        return os.path.commonpath([_folder(root) for root in roots])
+        return posixpath.commonpath(list(folders))
     except ValueError as error:  # two drives
         raise TufaError(
             "the photos lie on several drives, so there is no folder above all of them",
@@ -98,28 +120,15 @@ def _above(roots: set[str]) -> str | None:
         ) from error
 
 
-def _folder(root: str) -> str:
-    return posixpath.normpath(Path(root).absolute().as_posix())
-
-
-def _prefixed(image: AnnotatedImage, name: str, above: str | None) -> AnnotatedImage:
-    if image.root is None or above is None:
-        return replace(image, path=f"{Path(name).stem or 'source'}/{image.path}")
-    inside = Path(_folder(image.root)).relative_to(above).as_posix()
-    return replace(image, path=posixpath.normpath(f"{inside}/{image.path}"), root=above)
-
-
-def _check(records: Sequence[tuple[str, AnnotatedImage]], hint: str) -> None:
+def _check(records: Sequence[_Record], hint: str) -> None:
     """Raise TufaError for photos of different folders with one path."""
-    places: dict[Segments, tuple[str, Segments | str]] = {}
+    first: dict[Segments, _Record] = {}
     clashes: dict[Segments, tuple[str, str]] = {}
-    for name, image in records:
-        path = path_parts(image.path)
-        # Without a folder only one source's own photos are surely the same.
-        place = photo_key(image) if image.root is not None else name
-        first_name, first_place = places.setdefault(path, (name, place))
-        if first_name != name and first_place != place:
-            clashes.setdefault(path, (first_name, name))
+    for record in records:
+        path = path_parts(record.image.path)
+        other = first.setdefault(path, record)
+        if other.source != record.source and other.key != record.key:
+            clashes.setdefault(path, (other.source, record.source))
     if not clashes:
         return
     named = [
