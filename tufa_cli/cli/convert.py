@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from tufa_cli.cli.convert_scheme import make_rescheme, scheme_lines, scheme_options
 from tufa_cli.errors import InputError, TufaError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class FormatName(click.ParamType):
     type=click.Path(path_type=Path),
     help="File, or folder for formats of one file per face.",
 )
-@click.option("--scheme", help="Landmark scheme of SOURCE, where its format does not tell.")
+@scheme_options
 @click.option(
     "--images",
     type=click.Path(path_type=Path),
@@ -130,6 +131,7 @@ def convert(ctx: click.Context, source: Path, explain: bool, as_json: bool, **gi
     Examples:
       tufa-cli convert 300w --to coco --scheme ibug68 -o 300w.json
       tufa-cli convert list_98pt_rect_attr_train.txt --to coco -o wflw.json
+      tufa-cli convert wflw.json --scheme ibug68 --to pts -o points --allow-lossy
       tufa-cli convert faces.json --to pts -o points --allow-lossy
       tufa-cli convert somewhere --explain
     """
@@ -189,7 +191,7 @@ def _explain(source: Path, as_json: bool) -> dict[str, Any]:
 def _read(
     source: Path, given: dict[str, Any], failures: list[InputError], report: dict[str, Any]
 ) -> list[AnnotatedImage]:
-    from tufa_cli.formats import check_writes, choose_format, get_format, read
+    from tufa_cli.formats import check_writes, choose_format, get_format
 
     def skip(error: InputError) -> None:
         failures.append(error)
@@ -198,12 +200,12 @@ def _read(
 
     check_writes(get_format(given["target_format"]))  # a wrong name should not cost a long read
     chosen = given["source_format"]
+    rescheme = make_rescheme(given)
     report["from"] = choose_format(source) if chosen == "auto" else chosen
     images = list(
-        read(
+        rescheme.read(
             source,
             report["from"],
-            scheme=given["scheme"],
             root=given["images"],
             index_base=_base(given["index_base"]),
             coco_visibility=given["coco_visibility"],
@@ -211,9 +213,13 @@ def _read(
             settings=given["from_setting"],
             dry_run=given["dry_run"],
             on_error=skip if given["on_error"] == "skip" else None,
+            on_failed=skip,
             on_note=lambda text: click.echo(f"Note: {text}", err=True),
         )
     )
+    report["scheme"] = rescheme.report()
+    for line in scheme_lines(report["scheme"]):  # now: what follows may refuse to write
+        click.echo(line, err=True)
     faces = sum(len(image.faces) for image in images)
     report["read"] = {"photos": len(images), "faces": faces}
     report["photos_not_found"] = sum(

@@ -17,13 +17,17 @@ from tufa_cli.schemes.places import estimate_place
 
 FloatArray = NDArray[np.float64]
 
+#: How a point is made that an index table gives (``schemes.tables``).
+TABLE = "table"
+
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
     """How each point of a target is made of a source's points.
 
     weights: (K target, K source), a row of zeros where the source does not tell.
-    how: (K target) "point", "mean", "curve" (places.Estimate), or None where it does not tell.
+    how: (K target) "point", "mean", "curve" (places.Estimate), "table", or None where it does not
+        tell.
     """
 
     source: Scheme
@@ -35,6 +39,20 @@ class Transfer:
     def missing(self) -> list[int]:
         """Indices of the target's points that the source does not tell."""
         return [i for i, how in enumerate(self.how) if how is None]
+
+    @property
+    def unused(self) -> list[int]:
+        """Indices of the source's points on which no point of the target rests."""
+        return [int(i) for i in np.flatnonzero(~(self.weights != 0).any(axis=0))]
+
+    def worst(self, values: ArrayLike, otherwise: float = 0) -> FloatArray:
+        """(K source,) values of points to (K target,): the smallest of those a point is made of.
+
+        ``otherwise`` where the source does not tell.
+        """
+        taken = np.where(self.weights != 0, np.asarray(values, dtype=np.float64), np.inf)
+        least = taken.min(axis=1)
+        return np.asarray(np.where(np.isinf(least), otherwise, least))
 
     def apply(self, points: ArrayLike) -> FloatArray:
         """(..., K source, 2) points in any frame to (..., K target, 2).
