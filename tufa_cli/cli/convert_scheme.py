@@ -117,16 +117,18 @@ def scheme_lines(report: dict[str, Any] | None) -> Iterator[str]:
     """What was done with the scheme, in lines."""
     if report is None:
         return
-    scheme, says = report["scheme"], report["source_says"]
-    if report["decision"] == "named":
-        why = "SOURCE does not tell its scheme"
-        if report["from_scheme"] is not None:
-            why = "as --from-scheme says"
-        elif says is not None:
-            why = f"SOURCE says '{says}', which is no scheme that ships"
-        yield f"Scheme: the points are read as {scheme}, nothing converted ({why})."
-    elif report["decision"] == "same":
-        yield f"Scheme: the points are {scheme} already, nothing converted."
+    scheme, several = report["scheme"], len(report["sources"]) > 1
+    for row in report["sources"]:
+        of = f" of {row['source']}" if several else ""
+        if row["decision"] == "named":
+            why = "SOURCE does not tell its scheme"
+            if report["from_scheme"] is not None:
+                why = "as --from-scheme says"
+            elif row["says"] is not None:
+                why = f"SOURCE says '{row['says']}', which is no scheme that ships"
+            yield f"Scheme: the points{of} are read as {scheme}, nothing converted ({why})."
+        elif row["decision"] == "same":
+            yield f"Scheme: the points{of} are {scheme} already, nothing converted."
     by = {"labels": "by what the points mean", "model": "by the network, from the photos"}
     for link in report["conversions"]:
         how = by.get(report["by"], f"by the {report['by']}")

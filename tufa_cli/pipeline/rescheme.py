@@ -69,7 +69,9 @@ class Link:
             report[kind] = listed(self.points(kind), target)
         report["missing"] = listed(self.points(None), target)
         unused = [] if PREDICTED in self.kinds else self.way.unused
-        return report | {"unused": listed(unused, source)}
+        report["unused"] = listed(unused, source)
+        report["counts"] = {k: len(v) for k, v in report.items() if isinstance(v, list)}
+        return report
 
 
 #: The way from the scheme of a photo's face; raises InputError.
@@ -102,6 +104,12 @@ def move_face(face: Face, way: Transfer) -> Face:
     )
 
 
+def _moved(image: AnnotatedImage, face: Face, link_of: LinkOf) -> Face:
+    link = link_of(image, face)
+    link.faces += 1
+    return face if link.same else move_face(face, link.way)
+
+
 def hidden_as_labelled(face: Face, way: Transfer) -> np.ndarray:
     """(K target,) visibility of predicted points: hidden where a label says so, else visible."""
     told = way.worst(_states(face), VISIBLE)
@@ -114,15 +122,24 @@ def _states(face: Face) -> np.ndarray:
 
 
 @dataclass(eq=False)
+class Reading:
+    """What became of one source: a decision (see above), and the scheme that it says it has."""
+
+    path: str
+    decision: str = UNASKED
+    told: str | None = None
+
+
+@dataclass(eq=False)
 class Rescheme:
-    """Reads a source and hands its faces out in the scheme that was asked for.
+    """Reads sources and hands their faces out in the scheme that was asked for.
 
     target: the scheme wanted, or None. source: the scheme of the source's labels, whatever its
     format says. table: an index table instead of part and t. model: a network instead of the
     labels. partial: points that cannot be had are missing instead of an error.
 
-    Where the source does not tell its scheme and nothing else says that it is another, ``target``
-    names it, and nothing is converted.
+    Where a source does not tell its scheme and nothing else says that it is another, ``target``
+    names it, and nothing is converted. readings, links: what was done, for ``report``.
     """
 
     target: Scheme | None = None
@@ -130,8 +147,7 @@ class Rescheme:
     table: Table | None = None
     model: Relabels | None = None
     partial: bool = False
-    decision: str = UNASKED
-    told: str | None = None
+    readings: list[Reading] = field(default_factory=list)
     links: dict[str, Link] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -161,31 +177,42 @@ class Rescheme:
         """
         if format == "auto":
             format = choose_format(path)
+        reading = Reading(str(path))
+        self.readings.append(reading)
         callbacks = {"on_error": on_error, "on_note": on_note}
         if self.target is None or self.source is not None:
-            self.told = None if self.source is None else self.source.name
-            self.decision = UNASKED if self.source is None else NAMED
+            reading.decision = UNASKED if self.source is None else NAMED
             images = read(path, format, self.source, **callbacks, **options)
-            return images if self.target is None else self._convert(images, on_failed)
-        return self._look(_Source(path, format, options), callbacks, on_failed)
+            return images if self.target is None else self._convert(images, reading, on_failed)
+        return self._look(_Source(path, format, options), callbacks, reading, on_failed)
 
     def _look(
-        self, source: _Source, callbacks: dict[str, Any], on_failed: OnError | None
+        self,
+        source: _Source,
+        callbacks: dict[str, Any],
+        reading: Reading,
+        on_failed: OnError | None,
     ) -> Iterator[AnnotatedImage]:
         """What the first face says decides whether the target names the points or is made."""
         assert self.target is not None
         first, error = source.peek()
-        self.told = first.scheme if first is not None else None
-        if self._known(self.told) is not None:
-            yield from self._convert(source.resume(callbacks), on_failed)
+        reading.told = first.scheme if first is not None else None
+        if self._known(reading.told) is not None:
+            yield from self._convert(source.resume(callbacks), reading, on_failed)
             return
-        chosen = get_format(source.format)
-        if error is not None and not chosen.CAPABILITIES.takes(len(self.target)):
+        if error is not None and not get_format(source.format).CAPABILITIES.takes(len(self.target)):
             raise error
         if self.model is not None or self.table is not None:
-            yield from self._convert(self._as_table_says(source, callbacks), on_failed)
+            told = None if self.table is None else self.table.source
+            if told is None:
+                says = (
+                    f"say '{reading.told}', no scheme that ships" if reading.told else "tell none"
+                )
+                raise InputError(source.path, f"its labels {says}", hint=_FROM_HINT)
+            images = read(source.path, source.format, told, **callbacks, **source.options)
+            yield from self._convert(images, reading, on_failed)
             return
-        self.decision = NAMED
+        reading.decision = NAMED
         count = len(first.points_px) if first is not None else len(self.target)
         try:
             yield from read(source.path, source.format, self.target, **callbacks, **source.options)
@@ -195,32 +222,18 @@ class Rescheme:
             hint = "to convert points of another scheme, name it with --from-scheme"
             raise InputError(problem.path, problem.problem, problem.line, hint) from None
 
-    def _as_table_says(
-        self, source: _Source, callbacks: dict[str, Any]
-    ) -> Iterator[AnnotatedImage]:
-        """A source that does not tell its scheme, read as the table's; raises without one."""
-        if self.table is None or self.table.source is None:
-            says = f"say '{self.told}', no scheme that ships" if self.told else "tell no scheme"
-            raise InputError(source.path, f"its labels {says}", hint=_FROM_HINT)
-        self.told = self.table.source
-        return read(source.path, source.format, self.told, **callbacks, **source.options)
-
     def _convert(
-        self, images: Iterable[AnnotatedImage], on_failed: OnError | None
+        self, images: Iterable[AnnotatedImage], reading: Reading, on_failed: OnError | None
     ) -> Iterator[AnnotatedImage]:
-        self.decision = SAME
+        reading.decision = SAME
+        link_of = functools.partial(self._link, reading)
         if self.model is not None:
-            yield from self.model.stream(images, self._link, on_failed or _raise)
+            yield from self.model.stream(images, link_of, on_failed or _raise)
             return
         for image in images:
-            yield replace(image, faces=tuple(self._moved(image, face) for face in image.faces))
+            yield replace(image, faces=tuple(_moved(image, face, link_of) for face in image.faces))
 
-    def _moved(self, image: AnnotatedImage, face: Face) -> Face:
-        link = self._link(image, face)
-        link.faces += 1
-        return face if link.same else move_face(face, link.way)
-
-    def _link(self, image: AnnotatedImage, face: Face) -> Link:
+    def _link(self, reading: Reading, image: AnnotatedImage, face: Face) -> Link:
         """The way from a face's scheme to the target; raises InputError."""
         assert self.target is not None
         link = self.links.get(face.scheme or "")
@@ -234,7 +247,8 @@ class Rescheme:
         if len(face.points_px) != len(source):
             problem = f"{len(face.points_px)} points are said to be {source.name}, which has "
             raise InputError(image.path, f"{problem}{len(source)}", hint=_FROM_HINT)
-        self.decision = self.decision if link.same else CONVERTED
+        if not link.same:
+            reading.decision = CONVERTED
         return link
 
     def _linked(self, source: Scheme, target: Scheme) -> Link:
@@ -264,16 +278,18 @@ class Rescheme:
 
     def report(self) -> dict[str, Any] | None:
         """What was done, for ``--json`` and the lines on stderr; None when nothing was asked."""
-        wanted = self.target or self.source
-        if self.decision == UNASKED or wanted is None:
+        wanted = self.target if self.target is not None else self.source
+        if wanted is None:
             return None
         by = "labels" if self.table is None else f"table {self.table.name}"
         return {
-            "decision": self.decision,
             "scheme": wanted.name,
             "from_scheme": None if self.source is None else self.source.name,
-            "source_says": self.told if self.source is None else None,
             "by": "model" if self.model is not None else by,
+            "sources": [
+                {"source": reading.path, "decision": reading.decision, "says": reading.told}
+                for reading in self.readings
+            ],
             "unchanged_faces": sum(link.faces for link in self.links.values() if link.same),
             "conversions": [link.to_dict() for link in self.links.values() if not link.same],
         }
