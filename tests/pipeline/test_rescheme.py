@@ -192,6 +192,9 @@ def test_a_later_face_without_a_scheme_is_no_guess(tmp_path):
     source = source_of(tmp_path, ramp(WFLW), Face(np.ones((68, 2))))
     with pytest.raises(InputError, match=r"1\.jpg: a face's scheme is not told"):
         list(Rescheme(IBUG).read(source))
+    errors: list[InputError] = []
+    found = list(Rescheme(IBUG).read(source, on_error=errors.append))
+    assert [len(image.faces) for image in found] == [1, 0] and len(errors) == 1
 
 
 def test_a_scheme_that_has_another_number_of_points_is_an_error(tmp_path):
@@ -218,7 +221,7 @@ def test_looking_at_the_first_face_says_everything_once(tmp_path):
 
 def test_faces_go_by_one_after_the_other(tmp_path, monkeypatch):
     """The next face is read only when it is asked for: memory does not grow."""
-    from tufa_cli.pipeline import rescheme as module
+    from tufa_cli.pipeline import peek
 
     given: list[int] = []
 
@@ -227,7 +230,7 @@ def test_faces_go_by_one_after_the_other(tmp_path, monkeypatch):
             given.append(number)
             yield AnnotatedImage(f"{number}.jpg", (ramp(WFLW),))
 
-    monkeypatch.setattr(module, "read", endless)
+    monkeypatch.setattr(peek, "read", endless)
     images = Rescheme(IBUG).read(tmp_path, "coco")
     assert [next(images).path for _ in range(3)] == ["0.jpg", "1.jpg", "2.jpg"]
     assert len(given) == 3

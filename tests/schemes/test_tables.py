@@ -68,6 +68,14 @@ def test_points_without_a_partner_are_named(name, missing):
     assert way_of(name).missing == missing
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_has_every_table(name, checkout):
+    way, table = way_of(name), get_table(name)
+    lacks = f"{len(way.missing)} points" if way.missing else "–"
+    row = f"| `{name}` | `{table.source}` | `{table.target}` | {lacks} |"
+    assert row in (checkout / "docs/convert-schemes.md").read_text(encoding="utf-8")
+
+
 def test_a_table_is_only_for_its_schemes():
     with pytest.raises(TufaError, match="turns wflw98 into ibug68, not wflw98 into mtfl5"):
         get_table("pipnet-98-68").transfer(get_scheme("wflw98"), get_scheme("mtfl5"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +17,7 @@ import numpy as np
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats import choose_format, get_format, read
+from tufa_cli.pipeline.peek import PeekedSource
 from tufa_cli.schemes import Scheme, get_scheme
 from tufa_cli.schemes.load import is_shipped_name
 from tufa_cli.schemes.places import CURVE, MEAN, POINT
@@ -183,12 +183,16 @@ class Rescheme:
         if self.target is None or self.source is not None:
             reading.decision = UNASKED if self.source is None else NAMED
             images = read(path, format, self.source, **callbacks, **options)
-            return images if self.target is None else self._convert(images, reading, on_failed)
-        return self._look(_Source(path, format, options), callbacks, reading, on_failed)
+            return (
+                images
+                if self.target is None
+                else self._convert(images, reading, on_error, on_failed)
+            )
+        return self._look(PeekedSource(path, format, options), callbacks, reading, on_failed)
 
     def _look(
         self,
-        source: _Source,
+        source: PeekedSource,
         callbacks: dict[str, Any],
         reading: Reading,
         on_failed: OnError | None,
@@ -198,7 +202,8 @@ class Rescheme:
         first, error = source.peek()
         reading.told = first.scheme if first is not None else None
         if self._known(reading.told) is not None:
-            yield from self._convert(source.resume(callbacks), reading, on_failed)
+            images = source.resume(callbacks)
+            yield from self._convert(images, reading, callbacks["on_error"], on_failed)
             return
         if error is not None and not get_format(source.format).CAPABILITIES.takes(len(self.target)):
             raise error
@@ -210,7 +215,7 @@ class Rescheme:
                 )
                 raise InputError(source.path, f"its labels {says}", hint=_FROM_HINT)
             images = read(source.path, source.format, told, **callbacks, **source.options)
-            yield from self._convert(images, reading, on_failed)
+            yield from self._convert(images, reading, callbacks["on_error"], on_failed)
             return
         reading.decision = NAMED
         count = len(first.points_px) if first is not None else len(self.target)
@@ -223,10 +228,16 @@ class Rescheme:
             raise InputError(problem.path, problem.problem, problem.line, hint) from None
 
     def _convert(
-        self, images: Iterable[AnnotatedImage], reading: Reading, on_failed: OnError | None
+        self,
+        images: Iterable[AnnotatedImage],
+        reading: Reading,
+        on_error: OnError | None,
+        on_failed: OnError | None,
     ) -> Iterator[AnnotatedImage]:
         reading.decision = SAME
         link_of = functools.partial(self._link, reading)
+        if on_error is not None:
+            images = _linked_only(images, link_of, on_error)
         if self.model is not None:
             yield from self.model.stream(images, link_of, on_failed or _raise)
             return
@@ -295,57 +306,20 @@ class Rescheme:
         }
 
 
-class _Source:
-    """A source that was looked into, and can be read on from there.
-
-    options: for ``formats.read``, without scheme and callbacks.
-    """
-
-    def __init__(self, path: Path | str, format: str, options: dict[str, Any]) -> None:
-        self.path, self.format, self.options = path, format, options
-        # A setting may ask for photos to be unpacked: not while only looking.
-        self._looking = {**options, "dry_run": True} if options.get("settings") else options
-        self._head: list[AnnotatedImage] = []
-        self._rest: Iterator[AnnotatedImage] = iter(())
-        self._told: list[tuple[str, Any]] = []
-        self._callbacks: dict[str, Any] | None = None
-
-    def peek(self) -> tuple[Face | None, TufaError | None]:
-        """The first face, if any, and the error that kept it from being read."""
-        try:
-            self._rest = read(
-                self.path,
-                self.format,
-                on_error=functools.partial(self._tell, "on_error"),
-                on_note=functools.partial(self._tell, "on_note"),
-                **self._looking,
-            )
-            for image in self._rest:
-                self._head.append(image)
-                if image.faces:
-                    return image.faces[0], None
-        except TufaError as error:
-            return None, error
-        return None, None
-
-    def resume(self, callbacks: dict[str, Any]) -> Iterator[AnnotatedImage]:
-        """All records, those that were looked at first."""
-        if self._looking != self.options:
-            yield from read(self.path, self.format, **callbacks, **self.options)
-            return
-        self._callbacks = callbacks
-        for kind, value in self._told:
-            self._tell(kind, value)
-        yield from chain(self._head, self._rest)
-
-    def _tell(self, kind: str, value: Any) -> None:
-        """Hand on a note or an error, once it is known to whom."""
-        if self._callbacks is None:
-            self._told.append((kind, value))
-        elif self._callbacks[kind] is not None:
-            self._callbacks[kind](value)
-        elif kind == "on_error":
-            raise value
+def _linked_only(
+    images: Iterable[AnnotatedImage], link_of: LinkOf, on_error: OnError
+) -> Iterator[AnnotatedImage]:
+    """The photos without the faces whose scheme cannot be known, which are told."""
+    for image in images:
+        faces = []
+        for face in image.faces:
+            try:
+                link_of(image, face)
+            except InputError as error:
+                on_error(error)
+            else:
+                faces.append(face)
+        yield replace(image, faces=tuple(faces))
 
 
 def _raise(error: InputError) -> None:

@@ -8,6 +8,7 @@ does not tell is left out and named.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +36,11 @@ class Transfer:
     weights: FloatArray
     how: tuple[str | None, ...]
 
+    @cached_property
+    def used(self) -> NDArray[np.bool_]:
+        """(K target, K source) whether a point of the target rests on one of the source."""
+        return np.asarray(self.weights != 0)
+
     @property
     def missing(self) -> list[int]:
         """Indices of the target's points that the source does not tell."""
@@ -43,14 +49,14 @@ class Transfer:
     @property
     def unused(self) -> list[int]:
         """Indices of the source's points on which no point of the target rests."""
-        return [int(i) for i in np.flatnonzero(~(self.weights != 0).any(axis=0))]
+        return [int(i) for i in np.flatnonzero(~self.used.any(axis=0))]
 
     def worst(self, values: ArrayLike, otherwise: float = 0) -> FloatArray:
         """(K source,) values of points to (K target,): the smallest of those a point is made of.
 
         ``otherwise`` where the source does not tell.
         """
-        taken = np.where(self.weights != 0, np.asarray(values, dtype=np.float64), np.inf)
+        taken = np.where(self.used, np.asarray(values, dtype=np.float64), np.inf)
         least = taken.min(axis=1)
         return np.asarray(np.where(np.isinf(least), otherwise, least))
 
@@ -61,8 +67,8 @@ class Transfer:
         """
         given = np.asarray(points, dtype=np.float64)
         unknown = np.isnan(given)
-        made = np.einsum("ts,...sd->...td", self.weights, np.where(unknown, 0.0, given))
-        lost = np.einsum("ts,...sd->...td", (self.weights != 0).astype(float), unknown) > 0
+        made = self.weights @ np.where(unknown, 0.0, given)
+        lost = self.used.astype(np.float64) @ unknown > 0
         lost[..., self.missing, :] = True
         return np.asarray(np.where(lost, np.nan, made))
 
