@@ -131,3 +131,20 @@ def annotate(weights_file, capfd, monkeypatch):
         return Ran(int(end.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def convert(tmp_path, capfd, monkeypatch):
+    """The command in this process, in an empty folder."""
+    from tufa_cli.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args):
+        with pytest.raises(SystemExit) as end:
+            main(["convert", *map(str, args)])
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.err
+        return Ran(int(end.value.code or 0), captured.out, captured.err)
+
+    return run

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from tufa_cli.cli.convert_scheme import make_rescheme, scheme_lines, scheme_options
 from tufa_cli.cli.convert_select import (
     Target,
     check_selection,
@@ -24,6 +25,7 @@ from tufa_cli.errors import InputError, TufaError
 
 if TYPE_CHECKING:
     from tufa_cli.annotation import AnnotatedImage
+    from tufa_cli.pipeline.rescheme import Rescheme
 
 EXIT_SOME_FAILED = 3
 
@@ -66,7 +68,7 @@ class FormatName(click.ParamType):
     type=click.Path(path_type=Path),
     help="File, or folder for formats of one file per face.",
 )
-@click.option("--scheme", help="Landmark scheme of SOURCES, where their format does not tell.")
+@scheme_options
 @click.option(
     "--images",
     type=click.Path(path_type=Path),
@@ -145,6 +147,7 @@ def convert(
     Examples:
       tufa-cli convert 300w --to coco --scheme ibug68 -o 300w.json
       tufa-cli convert list_98pt_rect_attr_train.txt --to coco -o wflw.json
+      tufa-cli convert wflw.json --scheme ibug68 --to pts -o points --allow-lossy
       tufa-cli convert faces.json --to pts -o points --allow-lossy
       tufa-cli convert a.json b.json --to coco -o all.json --where "missing == 0" \\
           --split train=80,val=10,test=10 --group-by folder
@@ -229,14 +232,18 @@ def _read(
     if given["source_format"] == "auto":
         for problem in plugin_problems():
             click.echo(f"Warning: {problem}", err=True)
+    rescheme = make_rescheme(given)
     auto, rows, readings = given["source_format"] == "auto", [], []
     for source in sources:
         name = choose_format(source) if auto else given["source_format"]
         rows.append({"source": str(source), "from": name, "photos": 0, "faces": 0})
-        readings.append((str(source), _records(source, given, skip, rows[-1])))
+        readings.append((str(source), _records(source, given, skip, rescheme, rows[-1])))
     report["from"] = ", ".join(dict.fromkeys(row["from"] for row in rows))
     report["sources"] = rows
     images = chosen(merged(readings, given), given, report)
+    report["scheme"] = rescheme.report()
+    for line in scheme_lines(report["scheme"]):  # now: what follows may refuse to write
+        click.echo(line, err=True)
     report["read"] = {what: sum(row[what] for row in rows) for what in ("photos", "faces")}
     if not report["read"]["photos"]:
         raise TufaError(f"{report['source']}: nothing could be read", "see the problems above")
@@ -249,15 +256,16 @@ def _read(
 
 
 def _records(
-    source: Path, given: dict[str, Any], skip: Callable[[InputError], None], row: dict[str, Any]
+    source: Path,
+    given: dict[str, Any],
+    skip: Callable[[InputError], None],
+    rescheme: Rescheme,
+    row: dict[str, Any],
 ) -> Iterator[AnnotatedImage]:
-    """The photos of one source as they are read, counted in ``row``."""
-    from tufa_cli.formats import read
-
-    for image in read(
+    """The photos of one source as they are read, in the scheme asked for; counted in ``row``."""
+    for image in rescheme.read(
         source,
         row["from"],
-        scheme=given["scheme"],
         root=given["images"],
         index_base=_base(given["index_base"]),
         coco_visibility=given["coco_visibility"],
@@ -265,6 +273,7 @@ def _records(
         settings=given["from_setting"],
         dry_run=given["dry_run"],
         on_error=skip if given["on_error"] == "skip" else None,
+        on_failed=skip,
         on_note=lambda text: click.echo(f"Note: {text}", err=True),
     ):
         row["photos"] += 1
