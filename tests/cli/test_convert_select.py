@@ -147,6 +147,20 @@ def test_parts_in_one_output(run, source: Path) -> None:
     assert "Error: pts does not hold the split train and val\n" in done.err
 
 
+def test_parts_of_a_data_set_that_has_a_folder_for_each(run, tmp_path: Path) -> None:
+    from tufa_cli.annotation import AnnotatedImage, Face
+    from tufa_cli.formats import write
+
+    points = [[n, n] for n in range(106)]
+    photos = [AnnotatedImage(f"{n}.jpg", [Face(points, "lapa106")], split="test") for n in "abcd"]
+    write(photos, "in.json", "coco")
+    done = run("in.json", "--to", "lapa", "-o", "o", "--split", "train=3,val=1")
+    assert done.code == 0, done.err
+    found = [image for part in ("train", "val") for image in read(f"o/{part}", "lapa")]
+    assert [image.split for image in found] == ["train"] * 3 + ["val"]
+    assert sorted(image.path for image in found) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+
+
 def test_a_dry_run_counts_and_writes_nothing(run, source: Path, tmp_path: Path) -> None:
     words = ("--split", "a=50,b=50", "--sample", "50%", "--where", "side == left", "--dry-run")
     done = run("in.json", "--to", "pts", *words)
@@ -213,6 +227,10 @@ def test_schemes_follow_the_targets_rules(run, tmp_path: Path) -> None:
     done = run("ibug68.json", "wflw98.json", "--to", "coco", "-o", "all.json")
     assert done.code == 0
     assert [face.scheme for i in read("all.json") for face in i.faces] == ["ibug68", "wflw98"]
+    words = ("--scheme", "ibug68", "--to", "coco", "--where", "points == 68", "--json")
+    report = json.loads(run("wflw98.json", "ibug68.json", *words, "-o", "one.json").out)
+    assert [face.scheme for i in read("one.json") for face in i.faces] == ["ibug68"] * 2
+    assert [row["from"] for row in report["scheme"]["conversions"]] == ["wflw98"]
     done = run("ibug68.json", "wflw98.json", "--to", "wflw", "-o", "w.txt")
     assert (done.code, Path("w.txt").exists()) == (1, False)
     assert "Error: ibug68.jpg: a face of 68 points; wflw holds 98\n" in done.err
@@ -228,7 +246,7 @@ def test_schemes_follow_the_targets_rules(run, tmp_path: Path) -> None:
         ),
         (("--where", "sied == left"), 1, "name (column 1 of --where) 'sied': did you mean side"),
         (("--where", "side == up"), 1, 'Error: --where side == "up" leaves no photo; nothing'),
-        (("--sample", "31"), 1, "Error: --sample 31: there are 30 photos\n"),
+        (("--sample", "31"), 1, "Error: --sample 31: only 30 of them are there\n"),
         (("--sample", "many"), 2, "Invalid value for '--sample'"),
         (("--split", "a=100"), 2, "Invalid value for '--split': give two parts or more.\n"),
         (("--split", "a=99,b=1", "--group-by", "folder"), 1, "no photo for the part"),

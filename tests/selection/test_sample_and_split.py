@@ -62,7 +62,7 @@ def test_a_bad_size_of_a_sample(text: str, problem: str) -> None:
 
 
 def test_a_sample_that_is_not_there() -> None:
-    with pytest.raises(TufaError, match="--sample 4: there are 3 photos"):
+    with pytest.raises(TufaError, match="--sample 4: only 3 of them"):
         Sample.parse("4").take(photos("abc"))
     with pytest.raises(TufaError, match="--sample 10% of 3 photos is none"):
         Sample.parse("10%").take(photos("abc"))
@@ -181,7 +181,7 @@ def test_bad_sizes(text: str, problem: str) -> None:
     ("split", "problem"),
     [
         ("a=5,b=6", "asks for 11 photos of 10"),
-        ("a=5,b=4", "leaves 1 photos in no part"),
+        ("a=5,b=4", "leaves 1 photo in no part"),
         ("a=10,b=rest", "no photo for the part b"),
         ("a=99.9,b=0.1", "no photo for the part b"),
     ],

@@ -140,6 +140,13 @@ def test_a_name_that_nothing_has_is_an_error(text: str, message: str) -> None:
         keeps(text)
 
 
+def test_photos_go_by_one_at_a_time(photo) -> None:
+    came = []
+    images = (came.append(n) or photo(f"{n}", {"n": n}) for n in range(10))
+    stream = FaceFilter(parse_where("n >= 3")).stream(images)
+    assert next(stream).path == "3" and came == [0, 1, 2, 3]
+
+
 def test_a_name_that_any_photo_has_is_known(photo) -> None:
     faces = FaceFilter(parse_where("late == 1"))
     assert [i.path for i in faces.stream([photo("a", {}), photo("b", {"late": 1})])] == ["b"]

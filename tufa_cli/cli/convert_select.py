@@ -191,8 +191,8 @@ def targets(
 ) -> list[Target]:
     """What goes into which output: one of all photos, or one a part.
 
-    A photo's split becomes its part where the format holds one. Raises TufaError for a part
-    without a photo, and for --one-output with a format that does not hold the parts' names.
+    A photo's split becomes its part where the format holds one beside its path. Raises TufaError
+    for a part without a photo, and for --one-output with a format that cannot hold the parts' names.
     """
     from tufa_cli.formats import get_format
     from tufa_cli.selection import GroupBy, part_path
@@ -211,14 +211,16 @@ def targets(
         {"part": part.name, **_counts(part.images), "groups": part.groups} for part in parts
     ]
     report["group_by"] = str(way)
-    holds = get_format(given["target_format"]).CAPABILITIES.holds_split
+    target = get_format(given["target_format"])
+    holds = target.CAPABILITIES.holds_split
     if given["one_output"]:
         return [Target(None, output, _in_one(images, parts, holds, given["target_format"]))]
     found = []
     for part, row in zip(parts, report["parts"], strict=True):
         path = part_path(output, part.name) if output is not None else None
         row["output"] = None if path is None else str(path)
-        said = part.name if holds(part.name) else None
+        # Where a split is a folder that photos lie in, the part's own output is that folder.
+        said = part.name if holds(part.name) and not hasattr(target, "renames") else None
         marked = [replace(image, split=said) for image in part.images]
         found.append(Target(part.name, path, marked))
     return found

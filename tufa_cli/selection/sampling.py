@@ -73,7 +73,7 @@ class Sample:
         wanted = self._count(len(names))
         if wanted > len(names):
             raise TufaError(
-                f"--sample {self}: there are {len(names)} photos", "a percentage takes a part"
+                f"--sample {self}: only {len(names)} of them are there", "a percentage takes a part"
             )
         if not wanted:
             raise TufaError(f"--sample {self} of {len(names)} photos is none", "take more")

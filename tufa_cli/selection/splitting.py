@@ -98,7 +98,7 @@ class Split:
         if empty:
             raise TufaError(
                 f"no photo for the part{'s' if len(empty) > 1 else ''} {' and '.join(empty)}: "
-                f"{len(groups.of)} photos in {groups.count} groups",
+                f"{len(groups.of)} photos in {groups.count} group{'s' * (groups.count != 1)}",
                 "another --seed, numbers of photos instead of percentages, or smaller groups "
                 "(--group-by)",
             )
@@ -141,7 +141,7 @@ class Split:
         if not left and at < len(row):
             count = sum(photos[group] for group in row[at:])
             raise TufaError(
-                f"--split leaves {count} photos in no part",
+                f"--split leaves {count} photo{'s' * (count != 1)} in no part",
                 "give one part the size 'rest', or percentages that add up to 100; "
                 "--sample takes fewer photos",
             )
