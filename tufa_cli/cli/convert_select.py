@@ -192,7 +192,7 @@ def targets(
     """What goes into which output: one of all photos, or one a part.
 
     A photo's split becomes its part where the format holds one beside its path. Raises TufaError
-    for a part without a photo, and for --one-output with a format that cannot hold the parts' names.
+    for a part without a photo, and for --one-output where the format cannot hold their names.
     """
     from tufa_cli.formats import get_format
     from tufa_cli.selection import GroupBy, part_path
