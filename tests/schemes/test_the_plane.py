@@ -202,7 +202,8 @@ def test_estimates_are_means_of_points():
                 assert sum(estimate.weights.values()) == pytest.approx(1)
 
 
-def test_the_page_shows_the_figures_of_the_shipped_plane(checkout):
+def test_the_page_shows_the_figures_of_the_shipped_plane(checkout, monkeypatch):
+    monkeypatch.syspath_prepend(checkout / "docs")
     script = runpy.run_path(str(checkout / "docs" / "make_plane.py"))
     page = (checkout / "docs" / "plane.md").read_text(encoding="utf-8")
     assert script["with_tables"](page) == page, "run docs/make_plane.py"
