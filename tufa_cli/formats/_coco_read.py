@@ -151,7 +151,8 @@ class CocoFile:
 
     def _categories(self) -> dict[str, Category]:
         table = {}
-        for row in self.data.get("categories") or ():
+        rows = self.data.get("categories")
+        for row in rows if isinstance(rows, list) else ():
             if isinstance(row, dict):
                 names = row.get("keypoints")
                 count = len(names) if isinstance(names, list) else 0

@@ -19,7 +19,13 @@ import numpy as np
 from tufa_cli.annotation import UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
-from tufa_cli.formats._files import list_files, sniff_any, write_lines
+from tufa_cli.formats._files import (
+    list_files,
+    photo_name,
+    photo_path,
+    sniff_any,
+    write_lines,
+)
 from tufa_cli.formats._json import (
     box_of,
     dump_json,
@@ -31,7 +37,7 @@ from tufa_cli.formats._json import (
     photo_side,
     without,
 )
-from tufa_cli.formats._photo_names import stored_name, written_name
+from tufa_cli.formats._photo_names import written_name
 from tufa_cli.formats._text import text_lines
 
 NAME = "hf-jsonl"
@@ -113,7 +119,7 @@ def _image(row: dict[str, Any], options: ReadOptions, root: str) -> AnnotatedIma
             raise ValueError(f"face {number}: {error}") from None
     width, height = (photo_side(row.get(side), side) for side in ("width", "height"))
     return AnnotatedImage(
-        stored_name(row.get("file_name"), "file_name"),
+        photo_name(photo_path(row.get("file_name"), "file_name")),
         tuple(found),
         width=width,
         height=height,

@@ -266,6 +266,8 @@ class _Project:
             name = known.names.get(identity)
             if name is None:
                 raise ValueError(f"its class has no node '{identity[:40]}'")
+            if not isinstance(node, dict):
+                raise ValueError(f"the node '{name[:40]}' is not an object")
             place = numbers(entry(node, "loc", list, "a place"), "loc", 2)
             if place is None:
                 raise ValueError(f"the node '{name[:40]}' has no loc")
