@@ -91,6 +91,22 @@ class Capabilities:
         return self.split if isinstance(self.split, bool) else split in self.split
 
 
+#: Of formats that have a place for all that a record holds; others say what they lack.
+EVERYTHING = Capabilities(
+    visibility=True,
+    missing=True,
+    box=True,
+    several_faces=True,
+    names=True,
+    confidence=True,
+    empty_images=True,
+    source=True,
+    split=True,
+    attributes=None,
+    image_attributes=True,
+)
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """How to read; see ``tufa_cli.formats.read`` for each option.

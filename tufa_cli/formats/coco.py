@@ -19,7 +19,7 @@ from typing import Any
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import InputError
 from tufa_cli.formats import _zip
-from tufa_cli.formats._base import BOX_FROM_POINTS, Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._base import BOX_FROM_POINTS, EVERYTHING, ReadOptions, Sniff, WriteOptions
 from tufa_cli.formats._coco_read import (
     ROW_KEYS,
     Category,
@@ -35,19 +35,7 @@ from tufa_cli.formats.coco_wholebody import pick as pick_wholebody
 
 NAME = "coco"
 TITLE = "COCO keypoints JSON, any number of points, 0-based"
-CAPABILITIES = Capabilities(
-    visibility=True,
-    missing=True,
-    box=True,
-    several_faces=True,
-    names=True,
-    confidence=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    image_attributes=True,
-)
+CAPABILITIES = EVERYTHING
 SUFFIXES = (".json",)
 _USED = ROW_KEYS | {"bbox", "keypoints", "num_keypoints", "bbox_source"}
 _SUBSET = re.compile(r"person_keypoints_(.+)")

@@ -19,7 +19,7 @@ from typing import Any
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, Tally, WriteOptions
+from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions
 from tufa_cli.formats._cvat_write import RESERVED, CvatWriter
 from tufa_cli.formats._drafts import Draft, Point, corners_box, upright_box
 from tufa_cli.formats._files import first_root, headed, list_files, number, photo_name, sniff_any
@@ -30,18 +30,7 @@ from tufa_cli.writing import check_writable, write_text
 
 NAME = "cvat"
 TITLE = "CVAT for images 1.1, XML with skeletons or points, 0-based"
-CAPABILITIES = Capabilities(
-    visibility=True,
-    missing=True,
-    box=True,
-    several_faces=True,
-    names=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    streams=True,
-)
+CAPABILITIES = replace(EVERYTHING, confidence=False, image_attributes=False, streams=True)
 SETTINGS = {**NAMES_SETTING}
 SUFFIXES = (".xml",)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from tufa_cli.annotation import UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
+from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, WriteOptions, states
 from tufa_cli.formats._files import (
     list_files,
     photo_name,
@@ -42,19 +43,7 @@ from tufa_cli.formats._text import text_lines
 
 NAME = "hf-jsonl"
 TITLE = "Hugging Face metadata.jsonl, any number of points, 0-based"
-CAPABILITIES = Capabilities(
-    visibility=True,
-    missing=True,
-    box=True,
-    several_faces=True,
-    confidence=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    image_attributes=True,
-    streams=True,
-)
+CAPABILITIES = replace(EVERYTHING, names=False, streams=True)
 SUFFIXES = (".jsonl",)
 
 #: No line is longer: a photo with 1,000 faces of 500 points takes 40 million bytes.

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, Tally, WriteOptions, states
+from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions, states
 from tufa_cli.formats._drafts import box_drawn, faces_of, marks_of, names_in
 from tufa_cli.formats._files import (
     PHOTO_SUFFIXES,
@@ -48,21 +48,7 @@ from tufa_cli.writing import check_writable, replacing_text, write_text
 
 NAME = "label-studio"
 TITLE = "Label Studio JSON, tasks with predictions, any number of points"
-CAPABILITIES = Capabilities(
-    visibility=True,
-    missing=True,
-    box=True,
-    several_faces=True,
-    names=True,
-    confidence="labelled",
-    score=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    image_attributes=True,
-    streams=True,
-)
+CAPABILITIES = replace(EVERYTHING, confidence="labelled", score=True, streams=True)
 SETTINGS = {
     "annotator": "whose annotation to read: a number or an e-mail address, as completed_by has it",
     **NAMES_SETTING,
