@@ -39,8 +39,10 @@ class SceneConfig:
     mosaic: chance of photos laid over the first, at most ``pasted``. turned: chance of a turn
     by any angle, otherwise it has a standard deviation of ``rotation`` degrees. crowded: chance
     that the first photo is of the sources ``crowds`` (those with many faces and much background).
-    hard: chance that a false alarm is laid in, once some are known. flip, gray, blur, noise, jpeg:
-    chance of each.
+    soft: chance that of a photo laid over others only the surroundings of one face are seen, fading
+    out: a face must not be told by the straight edge of its photo. decoys: chance of pieces without
+    a face, with straight edges, for the same reason. hard: chance that a false alarm is laid in,
+    once some are known. flip, gray, blur, noise, jpeg: chance of each.
     """
 
     size: int = 320
@@ -52,6 +54,8 @@ class SceneConfig:
     turned: float = 0.22
     crowded: float = 0.6
     crowds: tuple[str, ...] = ("group",)
+    soft: float = 0.6
+    decoys: float = 0.4
     hard: float = 0.5
     flip: float = 0.5
     gray: float = 0.1
@@ -98,8 +102,10 @@ class SceneMaker:
         scene = self._lay(scene, photo, self._first_map(photo, rng), rng)
         if rng.random() < config.mosaic:
             for _ in range(int(rng.integers(1, config.pasted + 1))):
-                photo = int(rng.choice(self.singles))
-                scene = self._lay(scene, photo, self._pasted_map(photo, rng), rng)
+                scene = self._paste(scene, rng)
+        if rng.random() < config.decoys:
+            for _ in range(int(rng.integers(1, 4))):
+                scene = self._lay_decoy(scene, rng)
         if self.hard and rng.random() < config.hard:
             for _ in range(int(rng.integers(1, 4))):
                 region = self.hard[int(rng.integers(len(self.hard)))]
@@ -144,18 +150,85 @@ class SceneMaker:
             target = config.size * rng.uniform(0.25, 0.75, 2)
         return _similarity(scale, self._turn(rng), place, target)
 
-    def _pasted_map(self, photo: int, rng: np.random.Generator) -> FloatArray:
-        """(2, 3) photo to picture: its largest face at a random size and place."""
+    def _paste(self, scene: Scene, rng: np.random.Generator) -> Scene:
+        """One face of another photo over the scene: with all of its photo, or fading out."""
+        soft = rng.random() < self.config.soft
+        # A crowd's photo would hide the scene: of those only one face's surroundings are taken.
+        pool = self.crowds if soft and rng.random() < 0.3 else self.singles
+        photo = int(rng.choice(pool))
         _, height, width = (int(v) for v in self.photos.rows[photo])
-        faces = self.photos.faces(photo)
+        boxes = self.photos.faces(photo).boxes[self.photos.faces(photo).sure]
         middle, side = np.array([width, height]) / 2, float(max(height, width)) * 0.6
-        if faces.sure.any():
-            boxes = faces.boxes[faces.sure]
-            box = boxes[boxes[:, 2:].prod(axis=1).argmax()]
+        if len(boxes):
+            # The largest of a portrait, any of a crowd.
+            largest = int(boxes[:, 2:].prod(axis=1).argmax())
+            box = boxes[int(rng.integers(len(boxes))) if soft else largest]
             middle, side = box[:2] + box[2:] / 2, float(max(box[2:]))
         scale = min(self._size(rng, 0.55) / side, 2.0)
         target = self.config.size * rng.uniform(0.02, 0.98, 2)
-        return _similarity(scale, self._turn(rng), middle, target)
+        matrix = _similarity(scale, self._turn(rng), middle, target)
+        if not (soft and len(boxes)):
+            return self._lay(scene, photo, matrix, rng)
+        return self._lay_soft(scene, photo, matrix, box, rng)
+
+    def _lay_soft(
+        self,
+        scene: Scene,
+        photo: int,
+        matrix: FloatArray,
+        box: FloatArray,
+        rng: np.random.Generator,
+    ) -> Scene:
+        """The surroundings of one face over the scene, fading out."""
+        pixels, faces = self.photos.pixels(photo), self.photos.faces(photo)
+        reach = box[2:] * rng.uniform(0.6, 1.3, 2)
+        middle = box[:2] + box[2:] * [0.5, rng.uniform(0.4, 0.7)]
+        low = np.clip(np.floor(middle - 1.5 * reach), 0, None).astype(int)
+        high = np.ceil(middle + 1.5 * reach).astype(int)
+        part = pixels[low[1] : high[1], low[0] : high[0]]
+        shift = np.column_stack([np.zeros((2, 2)), matrix[:, :2] @ low])
+        layer = scene.picture.copy()
+        covered = _draw(layer, part, matrix + shift).astype(np.float32)
+        size = self.config.size
+        # Distance from the face's middle in units of the reach, seen from the picture's pixels.
+        back = np.linalg.inv(matrix[:, :2])
+        y, x = np.mgrid[:size, :size].astype(np.float32)
+        offset = np.stack([x - matrix[0, 2], y - matrix[1, 2]], axis=-1) @ back.T.astype(np.float32)
+        far = np.linalg.norm((offset - middle) / reach, axis=-1)
+        width = rng.uniform(0.05, 0.5)
+        alpha = np.clip((1 + width / 2 - far) / width, 0, 1).astype(np.float32) * covered
+        picture = scene.picture + (layer.astype(np.float32) - scene.picture) * alpha[..., None]
+        seen = (alpha > 0.5).astype(np.uint8)
+        moved = _moved(faces, matrix)
+        share = np.array([_seen(seen, face) for face in moved.boxes])
+        ours = FinderFaces(
+            moved.boxes[share > 0.3], (moved.sure & (share > 0.7))[share > 0.3],
+            moved.points[share > 0.3],
+        )  # fmt: skip
+        return Scene(np.round(picture).astype(np.uint8), _joined(_hidden(scene.faces, seen), ours))
+
+    def _lay_decoy(self, scene: Scene, rng: np.random.Generator) -> Scene:
+        """A piece of a photo that holds no face, with straight edges, over the scene."""
+        photo = int(rng.choice(self.crowds if rng.random() < 0.5 else self.singles))
+        _, height, width = (int(v) for v in self.photos.rows[photo])
+        boxes = self.photos.faces(photo).boxes
+        for _ in range(4):
+            side = float(min(height, width) * rng.uniform(0.15, 0.6))
+            low = rng.uniform(0, 1, 2) * (np.array([width, height]) - side)
+            touches = (boxes[:, :2] < low + side) & (boxes[:, :2] + boxes[:, 2:] > low)
+            if not touches.all(axis=1).any():
+                break
+        else:
+            return scene
+        left, top = low.astype(int)
+        part = self.photos.pixels(photo)[top : top + int(side), left : left + int(side)]
+        shown = float(np.exp(rng.uniform(*np.log([16.0, 160.0]))))
+        target = self.config.size * rng.uniform(0.02, 0.98, 2)
+        middle = np.full(2, side / 2)
+        covered = _draw(
+            scene.picture, part, _similarity(shown / side, self._turn(rng), middle, target)
+        )
+        return Scene(scene.picture, _hidden(scene.faces, covered))
 
     def _size(self, rng: np.random.Generator, most: float = 1.0) -> float:
         low, high = np.log([self.config.smallest, self.config.largest * most])
@@ -268,6 +341,15 @@ def _hidden(faces: FinderFaces, covered: NDArray[np.uint8]) -> FinderFaces:
     kept = share < 0.7
     sure = faces.sure & (share < 0.25)
     return FinderFaces(faces.boxes[kept], sure[kept], faces.points[kept])
+
+
+def _seen(mask: NDArray[np.uint8], box: FloatArray) -> float:
+    """The share of a box that lies on the mask; what is outside the picture does not count."""
+    height, width = mask.shape
+    inside = np.clip(box[:2] + box[2:], 0, (width, height)) - np.clip(box[:2], 0, (width, height))
+    if (inside < 1).any():
+        return 0.0
+    return _mean(mask, box)
 
 
 def _mean(mask: NDArray[np.uint8], box: FloatArray) -> float:

@@ -23,6 +23,7 @@ class FinderTrainConfig:
     teacher: JSON lines of a detector's boxes (photo, boxes of x y w h score), photos relative to
     ``teacher_root``; or None.
     steps, batch_size, lr, warmup, weight_decay, grad_clip, ema: as for the regressor.
+    init: weights of a face finder to start from, or None.
     mine_at: shares of the run after which false alarms are looked for, in ``mine_photos`` photos
     each time; they are shown again in a share ``scenes.hard`` of the scenes.
     """
@@ -44,6 +45,7 @@ class FinderTrainConfig:
     focal_gamma: float = 2.0
     box_weight: float = 2.0
     point_weight: float = 1.0
+    init: str | None = None
     mine_at: tuple[float, ...] = (0.4, 0.65)
     mine_photos: int = 1500
     mine_score: float = 0.3

@@ -29,7 +29,7 @@ from tufa_cli.data.finder_store import HEAD, FinderPhotos
 from tufa_cli.detect.base import BoxPlane
 from tufa_cli.detect.finder import FinderDetector
 from tufa_cli.detect.finder_net import FinderNet
-from tufa_cli.detect.finder_weights import FinderWeights, save_finder
+from tufa_cli.detect.finder_weights import FinderWeights, load_finder, save_finder
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.model.predict import pick_device
 from tufa_cli.training.finder_config import FinderTrainConfig
@@ -69,7 +69,8 @@ class FinderState:
     def __init__(self, config: FinderTrainConfig, device: torch.device) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device = config, device
-        self.live = FinderNet().to(device).to(memory_format=torch.channels_last)
+        network = load_finder(Path(config.init)).model if config.init else FinderNet()
+        self.live = network.train().requires_grad_(True).to(device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.live).eval().requires_grad_(False)
         decay = [p for p in self.live.parameters() if p.dim() > 1]
         plain = [p for p in self.live.parameters() if p.dim() <= 1]
