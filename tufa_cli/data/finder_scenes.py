@@ -388,15 +388,18 @@ def _disturbed(picture: Rgb, config: SceneConfig, rng: np.random.Generator) -> R
     """Light, colour, blur, noise and compression."""
     levels = np.arange(256, dtype=np.float32) / 255
     curves = []
-    gamma, gain, lift = np.exp(rng.normal() * 0.3), np.exp(rng.normal() * 0.15), rng.normal() * 0.07
+    # Night photos and dark skin are rarer in the sources than among faces.
+    gamma, gain = np.exp(rng.normal() * 0.45 + 0.1), np.exp(rng.normal() * 0.25 - 0.05)
+    flat = np.exp(-abs(rng.normal()) * 0.5) if rng.random() < 0.4 else 1.0
+    lift = rng.normal() * 0.07 + 0.5 * (1 - flat) * rng.random()
     for tint in rng.normal(size=3) * 0.05:
-        curve = levels**gamma * gain * (1 + tint) + lift
+        curve = levels**gamma * gain * flat * (1 + tint) + lift
         curves.append(np.clip(curve * 255, 0, 255).astype(np.uint8))
     picture = cv2.LUT(picture, np.stack(curves, axis=-1).reshape(1, 256, 3))
     if rng.random() < config.gray:
         picture = np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=-1)
     if rng.random() < config.blur:
-        sigma = float(rng.uniform(0.4, 1.6))
+        sigma = float(rng.uniform(0.4, 2.2))
         picture = cv2.GaussianBlur(picture, (0, 0), sigma)
     if rng.random() < config.noise:
         noise = np.empty(picture.shape, np.int16)
