@@ -19,14 +19,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from tufa_cli.data.finder_layers import (
+    FLIP,
+    Rgb,
+    Scene,
+    draw_layer,
+    faces_inside,
+    joined_faces,
+    mirrored_faces,
+    mostly_inside,
+    moved_faces,
+    quarter_turned,
+    share_on_mask,
+    similarity,
+    uncovered_faces,
+)
 from tufa_cli.data.finder_store import FinderFaces, FinderPhotos
 from tufa_cli.data.finder_targets import Targets, targets_of
 from tufa_cli.detect.finder_net import STRIDES
 
-Rgb = NDArray[np.uint8]
 FloatArray = NDArray[np.float64]
-#: Order of the five points on the mirrored face.
-_FLIP = [1, 0, 2, 4, 3]
 #: Faces with less of their box inside the picture are regions to ignore.
 _VISIBLE = 0.45
 
@@ -74,13 +86,6 @@ class HardRegion(NamedTuple):
     h: float
 
 
-class Scene(NamedTuple):
-    """A picture (S, S, 3) uint8 RGB and its faces."""
-
-    picture: Rgb
-    faces: FinderFaces
-
-
 class SceneMaker:
     """Makes scenes from a store's photos."""
 
@@ -126,8 +131,8 @@ class SceneMaker:
         moved = FinderFaces(
             faces.boxes - [left, top, 0, 0], faces.sure, faces.points - (left, top)
         ).scaled(size / side)
-        scene = Scene(picture, _inside(moved, np.array([size, size], float), 0.0))
-        return _quarter_turned(scene, int(rng.integers(4)) if rng.random() < 0.2 else 0)
+        scene = Scene(picture, faces_inside(moved, np.array([size, size], float), 0.0))
+        return quarter_turned(scene, int(rng.integers(4)) if rng.random() < 0.2 else 0)
 
     def _first_map(self, photo: int, rng: np.random.Generator) -> FloatArray:
         """(2, 3) photo to picture: around a face, or anywhere; the picture is mostly filled."""
@@ -148,7 +153,7 @@ class SceneMaker:
             scale = fill * float(np.exp(rng.uniform(-0.2, 1.6)))
             place = rng.uniform(0, 1, 2) * (width, height)
             target = config.size * rng.uniform(0.25, 0.75, 2)
-        return _similarity(scale, self._turn(rng), place, target)
+        return similarity(scale, self._turn(rng), place, target)
 
     def _paste(self, scene: Scene, rng: np.random.Generator) -> Scene:
         """One face of another photo over the scene: with all of its photo, or fading out."""
@@ -166,7 +171,7 @@ class SceneMaker:
             middle, side = box[:2] + box[2:] / 2, float(max(box[2:]))
         scale = min(self._size(rng, 0.55) / side, 2.0)
         target = self.config.size * rng.uniform(0.02, 0.98, 2)
-        matrix = _similarity(scale, self._turn(rng), middle, target)
+        matrix = similarity(scale, self._turn(rng), middle, target)
         if not (soft and len(boxes)):
             return self._lay(scene, photo, matrix, rng)
         return self._lay_soft(scene, photo, matrix, box, rng)
@@ -188,7 +193,7 @@ class SceneMaker:
         part = pixels[low[1] : high[1], low[0] : high[0]]
         shift = np.column_stack([np.zeros((2, 2)), matrix[:, :2] @ low])
         layer = scene.picture.copy()
-        covered = _draw(layer, part, matrix + shift).astype(np.float32)
+        covered = draw_layer(layer, part, matrix + shift).astype(np.float32)
         size = self.config.size
         # Distance from the face's middle in units of the reach, seen from the picture's pixels.
         back = np.linalg.inv(matrix[:, :2])
@@ -199,13 +204,16 @@ class SceneMaker:
         alpha = np.clip((1 + width / 2 - far) / width, 0, 1).astype(np.float32) * covered
         picture = scene.picture + (layer.astype(np.float32) - scene.picture) * alpha[..., None]
         seen = (alpha > 0.5).astype(np.uint8)
-        moved = _moved(faces, matrix)
-        share = np.array([_seen(seen, face) for face in moved.boxes])
+        moved = moved_faces(faces, matrix)
+        share = np.array([share_on_mask(seen, face) for face in moved.boxes])
         ours = FinderFaces(
             moved.boxes[share > 0.3], (moved.sure & (share > 0.7))[share > 0.3],
             moved.points[share > 0.3],
         )  # fmt: skip
-        return Scene(np.round(picture).astype(np.uint8), _joined(_hidden(scene.faces, seen), ours))
+        return Scene(
+            np.round(picture).astype(np.uint8),
+            joined_faces(uncovered_faces(scene.faces, seen), ours),
+        )
 
     def _lay_decoy(self, scene: Scene, rng: np.random.Generator) -> Scene:
         """A piece of a photo that holds no face, with straight edges, over the scene."""
@@ -225,10 +233,10 @@ class SceneMaker:
         shown = float(np.exp(rng.uniform(*np.log([16.0, 160.0]))))
         target = self.config.size * rng.uniform(0.02, 0.98, 2)
         middle = np.full(2, side / 2)
-        covered = _draw(
-            scene.picture, part, _similarity(shown / side, self._turn(rng), middle, target)
+        covered = draw_layer(
+            scene.picture, part, similarity(shown / side, self._turn(rng), middle, target)
         )
-        return Scene(scene.picture, _hidden(scene.faces, covered))
+        return Scene(scene.picture, uncovered_faces(scene.faces, covered))
 
     def _size(self, rng: np.random.Generator, most: float = 1.0) -> float:
         low, high = np.log([self.config.smallest, self.config.largest * most])
@@ -245,9 +253,12 @@ class SceneMaker:
         """A photo over the scene; faces that it hides are gone, its own are added."""
         pixels, faces = self.photos.pixels(photo), self.photos.faces(photo)
         if rng.random() < self.config.flip:
-            pixels, faces = pixels[:, ::-1], _mirrored(faces, pixels.shape[1])
-        covered = _draw(scene.picture, pixels, matrix)
-        return Scene(scene.picture, _joined(_hidden(scene.faces, covered), _moved(faces, matrix)))
+            pixels, faces = pixels[:, ::-1], mirrored_faces(faces, pixels.shape[1])
+        covered = draw_layer(scene.picture, pixels, matrix)
+        return Scene(
+            scene.picture,
+            joined_faces(uncovered_faces(scene.faces, covered), moved_faces(faces, matrix)),
+        )
 
     def _lay_region(self, scene: Scene, region: HardRegion, rng: np.random.Generator) -> Scene:
         """The surroundings of a false alarm over the scene, about as large as it was seen."""
@@ -262,116 +273,13 @@ class SceneMaker:
         side = float(np.exp(rng.uniform(*np.log([12.0, 140.0]))))
         target = self.config.size * rng.uniform(0.05, 0.95, 2)
         turn = self._turn(rng)
-        matrix = _similarity(side / max(region.w, region.h), turn, middle - low, target)
-        covered = _draw(scene.picture, pixels[low[1] : high[1], low[0] : high[0]], matrix)
-        inside = _inside(part, (high - low).astype(float), 0.8)
-        return Scene(scene.picture, _joined(_hidden(scene.faces, covered), _moved(inside, matrix)))
-
-
-def _quarter_turned(scene: Scene, quarters: int) -> Scene:
-    """The scene turned by right angles, clockwise."""
-    if not quarters:
-        return scene
-    size = len(scene.picture)
-    picture = np.ascontiguousarray(np.rot90(scene.picture, -quarters))
-    middle = np.full(2, (size - 1) / 2)
-    return Scene(
-        picture, _moved(scene.faces, _similarity(1.0, quarters * np.pi / 2, middle, middle))
-    )
-
-
-def _joined(first: FinderFaces, second: FinderFaces) -> FinderFaces:
-    pairs = zip(
-        (first.boxes, first.sure, first.points),
-        (second.boxes, second.sure, second.points),
-        strict=True,
-    )
-    return FinderFaces(*(np.concatenate(pair) for pair in pairs))
-
-
-def _similarity(scale: float, turn: float, place: FloatArray, target: FloatArray) -> FloatArray:
-    """(2, 3) that turns and scales, and carries ``place`` to ``target``."""
-    linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    return np.column_stack([linear, target - linear @ place])
-
-
-def _draw(picture: Rgb, pixels: Rgb, matrix: FloatArray) -> NDArray[np.uint8]:
-    """Draw ``pixels`` onto ``picture`` in place; where it covers it: (S, S) 0 or 1."""
-    scale = float(np.sqrt(np.linalg.det(matrix[:, :2])))
-    height, width = pixels.shape[:2]
-    mask = np.zeros(picture.shape[:2], np.uint8)
-    corners = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], float)
-    outline = corners @ matrix[:, :2].T + matrix[:, 2]
-    cv2.fillConvexPoly(mask, np.round(outline).astype(np.int32), 1)
-    if scale < 0.7:
-        # Shrink by area first: sampling alone would leave grain that no small photo has.
-        size = (max(2, round(width * scale)), max(2, round(height * scale)))
-        factor = np.array(size) / (width, height)
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        linear = matrix[:, :2] / factor
-        matrix = np.column_stack([linear, matrix[:, 2] + linear @ (0.5 - factor / 2)])
-    cv2.warpAffine(
-        np.ascontiguousarray(pixels), matrix, picture.shape[1::-1],
-        dst=picture, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT,
-    )  # fmt: skip
-    return mask
-
-
-def _mirrored(faces: FinderFaces, width: int) -> FinderFaces:
-    boxes, points = faces.boxes.copy(), faces.points[:, _FLIP].copy()
-    boxes[:, 0] = width - 1 - boxes[:, 0] - boxes[:, 2]
-    points[..., 0] = width - 1 - points[..., 0]
-    return FinderFaces(boxes, faces.sure, points)
-
-
-def _moved(faces: FinderFaces, matrix: FloatArray) -> FinderFaces:
-    """Faces under a similarity; a turned box is that of the turned ellipse in the box."""
-    linear, shift = matrix[:, :2], matrix[:, 2]
-    middles = (faces.boxes[:, :2] + faces.boxes[:, 2:] / 2) @ linear.T + shift
-    sizes = np.sqrt(faces.boxes[:, 2:] ** 2 @ (linear**2).T)
-    points = faces.points @ linear.T + shift
-    return FinderFaces(np.hstack([middles - sizes / 2, sizes]), faces.sure, points)
-
-
-def _hidden(faces: FinderFaces, covered: NDArray[np.uint8]) -> FinderFaces:
-    """Without the faces that are mostly covered; half covered ones become regions to ignore."""
-    if not len(faces.boxes):
-        return faces
-    share = np.array([_mean(covered, box) for box in faces.boxes])
-    kept = share < 0.7
-    sure = faces.sure & (share < 0.25)
-    return FinderFaces(faces.boxes[kept], sure[kept], faces.points[kept])
-
-
-def _seen(mask: NDArray[np.uint8], box: FloatArray) -> float:
-    """The share of a box that lies on the mask; what is outside the picture does not count."""
-    height, width = mask.shape
-    inside = np.clip(box[:2] + box[2:], 0, (width, height)) - np.clip(box[:2], 0, (width, height))
-    if (inside < 1).any():
-        return 0.0
-    return _mean(mask, box)
-
-
-def _mean(mask: NDArray[np.uint8], box: FloatArray) -> float:
-    height, width = mask.shape
-    left, top = np.clip(np.floor(box[:2]), 0, (width - 1, height - 1)).astype(int)
-    right, bottom = np.clip(np.ceil(box[:2] + box[2:]), (left + 1, top + 1), (width, height))
-    return float(mask[top : int(bottom), left : int(right)].mean())
-
-
-def _inside(faces: FinderFaces, size: FloatArray, whole: float) -> FinderFaces:
-    """The faces that touch a part of a photo; those with a share below ``whole`` are not sure."""
-    far = faces.boxes[:, :2] + faces.boxes[:, 2:]
-    touches = ((faces.boxes[:, :2] < size) & (far > 0)).all(axis=1)
-    sure = faces.sure & _whole(faces, size, whole)
-    return FinderFaces(faces.boxes[touches], sure[touches], faces.points[touches])
-
-
-def _whole(faces: FinderFaces, size: FloatArray, share: float) -> NDArray[np.bool_]:
-    """(N,) whether so much of a box lies inside a picture of that size."""
-    low = np.clip(faces.boxes[:, :2], 0, size)
-    high = np.clip(faces.boxes[:, :2] + faces.boxes[:, 2:], 0, size)
-    return (high - low).prod(axis=1) >= share * faces.boxes[:, 2:].prod(axis=1)
+        matrix = similarity(side / max(region.w, region.h), turn, middle - low, target)
+        covered = draw_layer(scene.picture, pixels[low[1] : high[1], low[0] : high[0]], matrix)
+        inside = faces_inside(part, (high - low).astype(float), 0.8)
+        return Scene(
+            scene.picture,
+            joined_faces(uncovered_faces(scene.faces, covered), moved_faces(inside, matrix)),
+        )
 
 
 def _worth(faces: FinderFaces, config: SceneConfig) -> FinderFaces:
@@ -380,7 +288,7 @@ def _worth(faces: FinderFaces, config: SceneConfig) -> FinderFaces:
     size = np.array([config.size, config.size], float)
     middles = faces.boxes[:, :2] + faces.boxes[:, 2:] / 2
     sure = faces.sure & (sides >= 0.85 * config.smallest) & (sides <= 1.15 * config.size)
-    sure &= _whole(faces, size, _VISIBLE) & ((middles > 0) & (middles < size)).all(axis=1)
+    sure &= mostly_inside(faces, size, _VISIBLE) & ((middles > 0) & (middles < size)).all(axis=1)
     return FinderFaces(faces.boxes, sure, faces.points)
 
 
@@ -426,7 +334,7 @@ def mirrored_batch(batch: SceneBatch) -> SceneBatch:
     others = _mirror_cells(size)
     targets = batch.targets
     scene, cell = targets.index // len(others), targets.index % len(others)
-    points = targets.points[:, _FLIP] * torch.tensor([-1.0, 1.0])
+    points = targets.points[:, FLIP] * torch.tensor([-1.0, 1.0])
     return SceneBatch(
         batch.pictures.flip(2),
         Targets(
@@ -434,7 +342,7 @@ def mirrored_batch(batch: SceneBatch) -> SceneBatch:
             scene * len(others) + others[cell],
             targets.edges[:, [2, 1, 0, 3]],
             points,
-            targets.known[:, _FLIP],
+            targets.known[:, FLIP],
             targets.sizes,
         ),
     )

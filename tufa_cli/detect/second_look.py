@@ -70,7 +70,10 @@ class SecondNet(nn.Module):
         layers: list[nn.Module] = []
         width = config.widths[0]
         for outer, blocks in zip(config.widths[1:], config.blocks, strict=True):
-            layers += [Separable(width, outer, 2), *(Separable(outer, outer) for _ in range(blocks))]
+            layers += [
+                Separable(width, outer, 2),
+                *(Separable(outer, outer) for _ in range(blocks)),
+            ]
             width = outer
         self.stages = nn.Sequential(*layers)
         self.hidden = nn.Linear(width * (CROP // 16) ** 2, config.hidden)

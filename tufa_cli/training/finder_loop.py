@@ -70,7 +70,9 @@ class FinderState:
         torch.manual_seed(config.seed)
         self.config, self.device = config, device
         network = load_finder(Path(config.init)).model if config.init else FinderNet()
-        self.live = network.train().requires_grad_(True).to(device).to(memory_format=torch.channels_last)
+        self.live = (
+            network.train().requires_grad_(True).to(device).to(memory_format=torch.channels_last)
+        )
         self.average = copy.deepcopy(self.live).eval().requires_grad_(False)
         decay = [p for p in self.live.parameters() if p.dim() > 1]
         plain = [p for p in self.live.parameters() if p.dim() <= 1]

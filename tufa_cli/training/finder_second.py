@@ -200,7 +200,7 @@ def _batch(
     """Crops cut at random places, half of them mirrored, and what is true of them."""
     faces = round(config.batch_size * config.faces)
     chosen = np.concatenate(
-        [rng.choice(pool, n) for pool, n in zip(pools, (faces, config.batch_size - faces))]
+        [rng.choice(pools[0], faces), rng.choice(pools[1], config.batch_size - faces)]
     )
     shifts = np.clip(np.round(rng.normal(size=(len(chosen), 2)) * 1.5), -_MOST_SHIFT, _MOST_SHIFT)
     corners = (shifts + (KEPT - CROP) // 2).astype(int)
