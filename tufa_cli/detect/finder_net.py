@@ -12,11 +12,13 @@ import copy
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+
+Network = TypeVar("Network", bound=nn.Module)
 
 STRIDES = (8, 16, 32)
 #: Pixels at 0 lie in the middle of the range, so that the padding of convolutions is grey.
@@ -140,17 +142,21 @@ def cell_middles(height: int, width: int) -> Tensor:
     return torch.cat(parts)
 
 
-def fused(model: FinderNet) -> FinderNet:
-    """A copy in evaluation mode with its norms folded into the convolutions: only for finding."""
+def fused(model: Network) -> Network:
+    """A copy in evaluation mode with its norms folded into the convolutions: only for finding.
+
+    model: a network of ``Separable`` blocks behind a ``stem`` with its ``stem_norm``.
+    """
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-    model = copy.deepcopy(model).eval()
-    model.stem = fuse_conv_bn_eval(model.stem, model.stem_norm)
-    model.stem_norm = nn.Identity()
-    for block in [m for m in model.modules() if isinstance(m, Separable)]:
+    lean: Any = copy.deepcopy(model).eval()
+    lean.stem = fuse_conv_bn_eval(lean.stem, lean.stem_norm)
+    lean.stem_norm = nn.Identity()
+    for block in [m for m in lean.modules() if isinstance(m, Separable)]:
         block.point = fuse_conv_bn_eval(block.point, block.norm)
         block.norm = nn.Identity()
-    return model.requires_grad_(False).to(memory_format=torch.channels_last)
+    lean.requires_grad_(False).to(memory_format=torch.channels_last)
+    return cast(Network, lean)
 
 
 def multiply_adds(model: FinderNet, height: int = 320, width: int = 320) -> int:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tufa_cli.detect.base import RgbImage
+from tufa_cli.detect.base import Detections, RgbImage
 from tufa_cli.detect.finder_net import Separable
 from tufa_cli.geometry.crop import CropMap, crop_from_square
 from tufa_cli.images.warp import warp_crop
@@ -24,7 +24,9 @@ from tufa_cli.images.warp import warp_crop
 FloatArray = NDArray[np.float64]
 
 #: Side of a crop in pixels, and in the longer sides of the box it is about.
-CROP, CONTEXT = 48, 1.5
+CROP, CONTEXT = 48, 1.75
+#: What the first network's logit counts beside the second's.
+FIRST_WEIGHT = 1.5
 _MIDDLE, _RANGE = 127.5, 64.0
 
 
@@ -105,11 +107,17 @@ def second_crops(boxes: FloatArray, points: FloatArray) -> list[CropMap]:
 
 
 def second_look(
-    network: SecondNet, image: RgbImage, boxes: FloatArray, points: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Finds of the first network as the second sees them: boxes, logits (N,) and points.
+    network: SecondNet,
+    image: RgbImage,
+    boxes: FloatArray,
+    scores: FloatArray,
+    points: FloatArray,
+) -> Detections:
+    """Finds of the first network as both see them together, in the order given.
 
-    image: the photo (H, W, 3) in whose pixels boxes (N, 4) and points (N, 5, 2) are.
+    image: the photo (H, W, 3) in whose pixels boxes (N, 4) and points (N, 5, 2) are. The score
+    that comes out is that of the sum of both networks' logits, the first one's weighted by
+    FIRST_WEIGHT, since they are wrong about different places.
     """
     crops = second_crops(boxes, points)
     pixels = np.stack([warp_crop(image, crop, CROP) for crop in crops])
@@ -119,4 +127,7 @@ def second_look(
     middles = np.stack([c.to_image(0.5 + move[:2]) for c, move in zip(crops, moves, strict=True)])
     sizes = boxes[:, 2:] * np.exp(np.clip(moves[:, 2:], -0.7, 0.7))
     seen = np.stack([crop.to_image(five) for crop, five in zip(crops, inside, strict=True)])
-    return np.hstack([middles - sizes / 2, sizes]), found.logits.double().numpy(), seen
+    certain = np.clip(scores, 1e-6, 1 - 1e-6)
+    logits = found.logits.double().numpy() + FIRST_WEIGHT * np.log(certain / (1 - certain))
+    both = 1 / (1 + np.exp(-logits / (1 + FIRST_WEIGHT)))
+    return Detections(np.hstack([middles - sizes / 2, sizes]), both, seen)

@@ -22,6 +22,7 @@ from tufa_cli.errors import TufaError
 from tufa_cli.geometry.boxes import iou
 from tufa_cli.geometry.crop import CropMap
 from tufa_cli.images.warp import warp_crop
+from tufa_cli.training.finder_config import SecondTrainConfig
 
 FloatArray = NDArray[np.float64]
 
@@ -31,28 +32,6 @@ _FLIP = [1, 0, 2, 4, 3]
 #: A find that overlaps a face that much is one; one that overlaps all faces less is none.
 _FACE, _NONE = 0.4, 0.25
 _MOST_SHIFT = 4
-
-
-@dataclass(frozen=True)
-class SecondTrainConfig:
-    """The second look's part of a run.
-
-    scenes: how many pictures are searched for finds; lowest: the score of the first network from
-    which on a find is judged; per_scene: finds of no face kept of one picture, two thirds of them
-    those with the best scores. faces: share of faces in a batch.
-    """
-
-    scenes: int = 12000
-    lowest: float = 0.08
-    per_scene: int = 9
-    steps: int = 6000
-    batch_size: int = 256
-    faces: float = 0.4
-    lr: float = 2e-3
-    weight_decay: float = 0.05
-    ema: float = 0.998
-    box_weight: float = 2.0
-    point_weight: float = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,15 +56,18 @@ def collect_finds(
     maker: SceneMaker,
     config: SecondTrainConfig,
     seed: int,
-    report: Callable[[int], None] = lambda done: None,
-) -> Finds:
-    """What ``network`` (ready to find) takes for faces in scenes of ``maker``."""
+    report: Callable[[int], bool] = lambda done: False,
+) -> Finds | None:
+    """What ``network`` (ready to find) takes for faces in scenes of ``maker``.
+
+    report: gets the number of scenes searched, now and then; None comes back when it says stop.
+    """
     parts: list[Finds] = []
     for number in range(config.scenes):
         rng = np.random.default_rng([seed, 11, number])
         parts.append(_finds_of(network, maker.make(rng), config, rng))
-        if (number + 1) % 500 == 0:
-            report(number + 1)
+        if (number + 1) % 500 == 0 and report(number + 1):
+            return None
     columns = zip(*((f.pixels, f.face, f.boxes, f.points) for f in parts), strict=True)
     return Finds(*(np.concatenate(column) for column in columns))
 
@@ -141,11 +123,12 @@ def train_second(
     finds: Finds,
     config: SecondTrainConfig,
     seed: int,
-    report: Callable[[int, float, float], None] = lambda step, loss, right: None,
-) -> SecondNet:
+    report: Callable[[int, float, float], bool] = lambda step, loss, right: False,
+) -> SecondNet | None:
     """A network trained on the finds, averaged over the last steps (EMA), on the CPU.
 
-    report: gets the step, the mean loss and the share of right answers since the last report.
+    report: gets the step, the mean loss and the share of right answers since the last report;
+    None comes back when it says stop.
     Raises TufaError when there is no find of a face, or none of another thing.
     """
     pools = np.flatnonzero(finds.face), np.flatnonzero(~finds.face)
@@ -170,7 +153,9 @@ def train_second(
         _follow(average, live, min(config.ema, (1 + step) / (10 + step)))
         seen.append((float(loss.detach()), float(((said.logits > 0) == truth[0]).float().mean())))
         if (step + 1) % 250 == 0 or step + 1 == config.steps:
-            report(step + 1, *np.mean(seen, axis=0).tolist())
+            mean_loss, right = np.mean(seen, axis=0).tolist()
+            if report(step + 1, mean_loss, right):
+                return None
             seen = []
     return average
 
