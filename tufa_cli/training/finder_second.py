@@ -214,5 +214,7 @@ def _loss(
     judged = binary_cross_entropy_with_logits(said.logits, face.float())
     moved = smooth_l1_loss(said.boxes[face], boxes[face], beta=0.05)
     known = torch.isfinite(points).all(dim=-1)
-    placed = smooth_l1_loss(said.points[known], points[known], beta=0.02)
+    placed = smooth_l1_loss(said.points[known], points[known], beta=0.02, reduction="sum")
+    # A batch may hold no face with labelled points.
+    placed = placed / max(2 * int(known.sum()), 1)
     return judged + config.box_weight * moved + config.point_weight * placed
