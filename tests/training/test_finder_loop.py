@@ -100,7 +100,8 @@ def test_giou_of_equal_and_of_distant_boxes():
 
 
 def test_the_shipped_config_and_mistakes(checkout):
-    assert load_finder_config(checkout / "examples" / "finder.yaml").sources
+    for name in ("finder", "finder_more"):
+        assert load_finder_config(checkout / "examples" / f"{name}.yaml").sources
     with pytest.raises(ProblemsError) as caught:
         load_finder_config(None, ["stepz=3", "scenes.turn=1", "lr=fast"])
     assert len(caught.value.problems) == 3
