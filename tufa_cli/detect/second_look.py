@@ -26,7 +26,7 @@ FloatArray = NDArray[np.float64]
 #: Side of a crop in pixels, and in the longer sides of the box it is about.
 CROP, CONTEXT = 48, 1.75
 #: What the first network's logit counts beside the second's.
-FIRST_WEIGHT = 1.5
+FIRST_WEIGHT = 2.5
 _MIDDLE, _RANGE = 127.5, 64.0
 
 
