@@ -34,7 +34,7 @@ _LOWEST_SCORE = 0.1
 _OVERLAP = 0.4
 _MOST_FINDS = 1000
 #: So many of them, the best ones, are looked at again.
-_MOST_JUDGED = 80
+MOST_JUDGED = 80
 
 
 class FinderDetector:
@@ -64,7 +64,7 @@ class FinderDetector:
         keep = best[suppress(boxes[best], scores[best], _OVERLAP)]
         if self._second is None or not len(keep):
             return Detections(boxes[keep], scores[keep], points[keep])
-        keep = keep[:_MOST_JUDGED]
+        keep = keep[:MOST_JUDGED]
         judged = second_look(self._second, image, boxes[keep], scores[keep], points[keep])
         return judged.take(suppress(judged.boxes, judged.scores, _OVERLAP))
 
