@@ -99,6 +99,9 @@ def train(
         if ours.is_main:
             _prepare(out, config, environment(device, ours.world))
         runner = _Runner(state, dataset, train_rows, val_rows, out, ours, report)
+        if resume:
+            found = f"goes on after step {state.step}" if last.exists() else "starts: no run there"
+            runner.report(Progress("remark", state.step, config.steps, text=f"{out}: {found}"))
         runner.run(min(config.steps, stop_at or config.steps))
     return state
 
@@ -177,7 +180,7 @@ class _Runner:
         meter = _Meter(state, config.batch_size)
         with stop_signals(self._ask):
             batches = self._batches(last_step)
-            while state.step < last_step:
+            while state.step < last_step and not self._tired():
                 with meter.waiting():
                     pieces = list(islice(batches, config.accumulate))
                 meter.add(stepper.step(pieces))
