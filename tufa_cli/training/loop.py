@@ -26,7 +26,7 @@ from tufa_cli.model.predict import pick_device
 from tufa_cli.training.config import TrainConfig
 from tufa_cli.training.distributed import Ranks, ranks
 from tufa_cli.training.environment import environment
-from tufa_cli.training.metrics import MetricsLog
+from tufa_cli.training.metrics import MetricsLog, draw_curves
 from tufa_cli.training.process import quiet_worker, stop_signals
 from tufa_cli.training.state import TrainState
 from tufa_cli.training.step import Stepper
@@ -45,8 +45,8 @@ _TELL_EVERY, _ASK_EVERY = 50, 10
 class Progress:
     """What a callback gets: kind "step", "validation", "saved", "remark", "stopped" or "done".
 
-    loss: mean distance in % of the crop since the last report. wait_share: of the time that went
-    into waiting for data. memory_mb: the most a GPU held, NaN on a CPU.
+    loss: mean distance in % of the crop since the last report, losses: by scheme. wait_share: of
+    the time that went into waiting for data. memory_mb: the most a GPU held, NaN on a CPU.
     """
 
     kind: str
@@ -57,6 +57,7 @@ class Progress:
     faces_per_second: float = float("nan")
     wait_share: float = float("nan")
     memory_mb: float = float("nan")
+    losses: dict[str, float] = field(default_factory=dict)
     nme_percent: dict[str, float] = field(default_factory=dict)
     path: str = ""
     text: str = ""
@@ -75,9 +76,9 @@ def train(
 ) -> TrainState:
     """Run (or go on with) a training in the folder ``out``.
 
-    Writes config.yaml, environment.json, last.pt (checkpoint), metrics.csv, best.pt and final.pt
-    (weights). SIGTERM and SIGINT finish the step, save and stop. stop_at: leave after that step
-    (tests, stretches). Under torchrun the ranks share every batch; the first one writes.
+    Writes config.yaml, environment.json, last.pt (checkpoint), metrics.csv, curves.png, best.pt and
+    final.pt (weights). SIGTERM and SIGINT finish the step, save and stop. stop_at: leave after that
+    step (tests, stretches). Under torchrun the ranks share every batch; the first one writes.
 
     Raises TufaError when ``out`` holds a run and resume is not given, or a loss is not finite.
     """
@@ -102,7 +103,11 @@ def train(
         if resume:
             found = f"goes on after step {state.step}" if last.exists() else "starts: no run there"
             runner.report(Progress("remark", state.step, config.steps, text=f"{out}: {found}"))
-        runner.run(min(config.steps, stop_at or config.steps))
+        try:
+            runner.run(min(config.steps, stop_at or config.steps))
+        finally:
+            if ours.is_main:
+                draw_curves(out)
     return state
 
 
@@ -190,7 +195,7 @@ class _Runner:
                 ends = state.step == last_step or stopping
                 if state.step % _TELL_EVERY == 0 or ends:
                     stepper.check()
-                    self._tell(meter)
+                    self._tell(meter, stepper)
                 if state.step % config.validate_every == 0 or state.step == config.steps:
                     stepper.check()
                     self._validate()
@@ -274,11 +279,14 @@ class _Runner:
         )
         return (ready(batch, self.state.device, self.dataset.size) for batch in loader)
 
-    def _tell(self, meter: _Meter) -> None:
+    def _tell(self, meter: _Meter, stepper: Stepper) -> None:
         progress = meter.progress(self.config.steps)
+        progress.losses = stepper.losses_by_scheme()
         if self.log is not None:
             names = ("loss", "seconds_per_step", "faces_per_second", "wait_share")
-            self.log.add(self.state.step, {name: getattr(progress, name) for name in names})
+            values = {name: getattr(progress, name) for name in names}
+            values |= {f"loss {name}": value for name, value in progress.losses.items()}
+            self.log.add(self.state.step, values)
         self.report(progress)
 
     def _validate(self) -> None:

@@ -56,6 +56,8 @@ class Stepper:
             joint = self._compiled(joint)
         self.joint = ranks.wrap(joint, state.device)
         self._unchecked: _Unchecked | None = None
+        #: Sum and number of the faces' distances by scheme, since they were last asked for.
+        self._distances = torch.zeros(2, len(state.live["align"].schemes), device=state.device)
 
     def _compiled(self, joint: nn.Module) -> nn.Module:
         try:
@@ -120,7 +122,17 @@ class Stepper:
                 piece.images, piece.scheme, piece.index, piece.valid
             )
         losses = landmark_loss(Prediction(points, log_scale), piece, weight)
+        seen = losses.per_face.isfinite()
+        both = torch.stack([losses.per_face.nan_to_num(), seen.float()])
+        self._distances.index_add_(1, piece.scheme, both.to(self._distances))
         return losses.total + config.align_penalty * penalty / pieces, losses.points
+
+    def losses_by_scheme(self) -> dict[str, float]:
+        """Mean distance in % of the crop by scheme since the last call, over all ranks' faces."""
+        total, count = self.ranks.total(self._distances).tolist()
+        self._distances.zero_()
+        names = self.state.live["align"].schemes
+        return {n: t / c for n, t, c in zip(names, total, count, strict=True) if c}
 
     def _kept_local(self, last: bool) -> contextlib.AbstractContextManager[None]:
         """Ranks exchange gradients once a step: after its last piece."""
