@@ -105,6 +105,11 @@ def train(
             runner.report(Progress("remark", state.step, config.steps, text=f"{out}: {found}"))
         try:
             runner.run(min(config.steps, stop_at or config.steps))
+        except torch.OutOfMemoryError:
+            raise TufaError(
+                f"step {state.step}: memory does not suffice for augmenting or validating",
+                "lower batch_size, set augment_on=cpu, or end what else runs on that GPU",
+            ) from None
         finally:
             if ours.is_main:
                 draw_curves(out)

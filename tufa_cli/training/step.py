@@ -45,8 +45,30 @@ class _Unchecked:
     pieces: Sequence[Batch]
 
 
+class OutOfMemory(TufaError):
+    """So many faces at a time do not fit into memory. fits: how many do, tried."""
+
+    def __init__(self, state: TrainState, ranks: Ranks, faces: int, fits: int) -> None:
+        self.fits = fits
+        what = f"step {state.step}: {faces} faces at a time do not fit into memory"
+        if not fits:
+            super().__init__(f"{what}, nor does one", "take a smaller model, or an idle GPU")
+            return
+        config, ways = state.config, []
+        largest = fits * ranks.world * config.accumulate
+        ways.append(f"batch_size={largest} fits")
+        shared = config.batch_size // ranks.world
+        for pieces in range(config.accumulate + 1, shared + 1):
+            if shared % pieces == 0 and shared // pieces <= fits:
+                ways.append(
+                    f"accumulate={pieces} keeps batch_size={config.batch_size} and its numbers"
+                )
+                break
+        super().__init__(f"{what}, {fits} do", "; ".join(ways))
+
+
 class Stepper:
-    """Steps of a run. Raises TufaError when a loss is not finite or memory does not suffice."""
+    """Steps of a run. Raises TufaError when a loss is not finite, OutOfMemory."""
 
     def __init__(self, state: TrainState, ranks: Ranks, out: Path) -> None:
         self.state, self.ranks, self.out = state, ranks, out
@@ -54,7 +76,7 @@ class Stepper:
         self.remarks: list[str] = []
         if state.config.compile:
             joint = self._compiled(joint)
-        self.joint = ranks.wrap(joint, state.device)
+        self._alone, self.joint = joint, ranks.wrap(joint, state.device)
         self._unchecked: _Unchecked | None = None
         #: Sum and number of the faces' distances by scheme, since they were last asked for.
         self._distances = torch.zeros(2, len(state.live["align"].schemes), device=state.device)
@@ -75,12 +97,46 @@ class Stepper:
         try:
             return self._step(pieces)
         except torch.OutOfMemoryError:
-            faces, half = len(pieces[0].images), 2 * self.state.config.accumulate
-            raise TufaError(
-                f"step {self.state.step}: {faces} faces at a time do not fit into memory",
-                f"accumulate={half} learns the same from pieces of half the size; "
-                "--find-batch-size says what fits",
-            ) from None
+            # Looked into below: here the error still holds all that filled the memory.
+            pass
+        largest = max(pieces, key=lambda piece: len(piece.images))
+        raise OutOfMemory(self.state, self.ranks, len(largest.images), self._largest_fit(largest))
+
+    def _largest_fit(self, piece: Batch) -> int:
+        """How many faces of a piece that is too large fit, found by trying, 0 when not one does."""
+        state = self.state
+        if self.ranks.world > 1:
+            state.live.eval()  # synchronised statistics would wait for the other ranks
+        # The first step makes these, after its faces.
+        moments = [
+            torch.zeros_like(parameter)
+            for parameter in state.live.parameters()
+            for _ in range(0 if state.optimizer.state else 2)
+        ]
+        full = len(piece.images)
+        fits, too_many = 0, full
+        while too_many - fits > max(1, full // 16 if fits else 1):
+            middle = (fits + too_many) // 2
+            if self._fits(piece, middle):
+                fits = middle
+            else:
+                too_many = middle
+        del moments
+        return fits
+
+    def _fits(self, piece: Batch, count: int) -> bool:
+        state = self.state
+        state.optimizer.zero_grad(set_to_none=True)
+        if state.device.type == "cuda":
+            torch.cuda.empty_cache()
+        try:
+            part = Batch(*(tensor[:count] for tensor in piece)).to(state.device)
+            loss, _ = self._loss(part, face_weight(part).sum(), 1, self._alone)
+            if state.device.type == "cuda" or math.isfinite(float(loss.detach())):  # see _step
+                state.scaler.scale(loss).backward()
+        except torch.OutOfMemoryError:
+            return False
+        return True
 
     def _step(self, pieces: Sequence[Batch]) -> Tensor:
         state, config = self.state, self.state.config
@@ -114,11 +170,13 @@ class Stepper:
         state.scaler.update()
         return self.ranks.total(points) / self.ranks.world
 
-    def _loss(self, piece: Batch, weight: Tensor, pieces: int) -> tuple[Tensor, Tensor]:
+    def _loss(
+        self, piece: Batch, weight: Tensor, pieces: int, joint: nn.Module | None = None
+    ) -> tuple[Tensor, Tensor]:
         config, device = self.state.config, self.state.device
         dtype = torch.float16 if config.amp == "fp16" else torch.bfloat16
         with torch.autocast(device.type, dtype, enabled=config.amp != "off"):
-            points, log_scale, penalty = self.joint(
+            points, log_scale, penalty = (joint or self.joint)(
                 piece.images, piece.scheme, piece.index, piece.valid
             )
         losses = landmark_loss(Prediction(points, log_scale), piece, weight)
