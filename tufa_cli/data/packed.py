@@ -23,6 +23,7 @@ from tufa_cli.data.augment import (
     random_crop,
     random_light,
 )
+from tufa_cli.data.shards import pack_files
 from tufa_cli.data.store import PackTables, jpeg_size, open_pack
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.geometry.crop import CropMap
@@ -63,6 +64,8 @@ class Draw:
 class PackedFaces(Dataset):
     """The rows of one pack or several that were packed on the same plane.
 
+    paths: files, folders of packs (shards), or patterns.
+
     Files are opened by each worker on first use, so the object can be sent to workers. on_device:
     samples hold the stored crop and what is to be done to it (for ``on_device.collate_raw``).
     """
@@ -74,7 +77,7 @@ class PackedFaces(Dataset):
         augment: AugmentConfig = NONE,
         on_device: bool = False,
     ) -> None:
-        self.paths = [Path(path) for path in paths]
+        self.paths = [file for path in paths for file in pack_files(Path(path))]
         self.size, self.augment, self.on_device = size, augment, on_device
         self._tables: list[PackTables] | None = None
         tables: dict[str, list[NDArray]] = {k: [] for k in ("scheme", "source", "split", "weight")}
