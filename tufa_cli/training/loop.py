@@ -102,7 +102,7 @@ def train(
         runner = _Runner(state, dataset, train_rows, val_rows, out, ours, report)
         if resume:
             found = f"goes on after step {state.step}" if last.exists() else "starts: no run there"
-            runner.report(Progress("remark", state.step, config.steps, text=f"{out}: {found}"))
+            runner.remark(f"{out}: {found}")
         try:
             runner.run(min(config.steps, stop_at or config.steps))
         except torch.OutOfMemoryError:
@@ -185,15 +185,20 @@ class _Runner:
     def run(self, last_step: int) -> None:
         state, config = self.state, self.config
         stepper = Stepper(state, self.ranks, self.out)
-        for remark in [*stepper.remarks, *self._remarks()]:
-            self.report(Progress("remark", state.step, config.steps, text=remark))
+        for text in self._remarks():
+            self.remark(text)
         meter = _Meter(state, config.batch_size)
         with stop_signals(self._ask):
             batches = self._batches(last_step)
             while state.step < last_step and not self._tired():
                 with meter.waiting():
-                    pieces = list(islice(batches, config.accumulate))
+                    pieces = self._next(batches)
+                if not pieces:
+                    self._save()
+                    break
                 meter.add(stepper.step(pieces))
+                while stepper.remarks:
+                    self.remark(stepper.remarks.pop(0))
                 state.step += 1
                 state.update_average()
                 stopping = self._must_stop() or self._tired()
@@ -214,6 +219,28 @@ class _Runner:
                 if ends:
                     break
         self._finish()
+
+    def _next(self, batches: Iterator[Batch]) -> list[Batch]:
+        """A step's pieces; none when the signal that ends the run ended the loader's processes.
+
+        Raises TufaError when something else did.
+        """
+        try:
+            return list(islice(batches, self.config.accumulate))
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+        if self.asked and self.ranks.world == 1:
+            return []
+        raise TufaError(
+            f"step {self.state.step}: a process that loads data was killed, perhaps because memory "
+            "ran out",
+            "lower workers or batch_size and go on with --resume",
+        )
+
+    def remark(self, text: str) -> None:
+        """Tell something of the run that is no number."""
+        self.report(Progress("remark", self.state.step, self.config.steps, text=text))
 
     def _finish(self) -> None:
         state = self.state

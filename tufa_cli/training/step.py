@@ -72,25 +72,18 @@ class Stepper:
 
     def __init__(self, state: TrainState, ranks: Ranks, out: Path) -> None:
         self.state, self.ranks, self.out = state, ranks, out
-        joint: nn.Module = Joint(state.live["model"], state.live["align"])
+        self._joint: nn.Module = Joint(state.live["model"], state.live["align"])
+        #: What is to be told of the steps so far; whoever tells it takes it out.
         self.remarks: list[str] = []
-        if state.config.compile:
-            joint = self._compiled(joint)
-        self._alone, self.joint = joint, ranks.wrap(joint, state.device)
+        self.compiled = state.config.compile
+        self._wrap(torch.compile(self._joint) if self.compiled else self._joint)
         self._unchecked: _Unchecked | None = None
         #: Sum and number of the faces' distances by scheme, since they were last asked for.
         self._distances = torch.zeros(2, len(state.live["align"].schemes), device=state.device)
 
-    def _compiled(self, joint: nn.Module) -> nn.Module:
-        try:
-            import torch._dynamo
-
-            # A graph that cannot be compiled is run as it is instead of ending the run.
-            torch._dynamo.config.suppress_errors = True
-            return torch.compile(joint, dynamic=True)  # type: ignore[return-value]
-        except Exception as error:  # compilers fail in many ways, none of which is the user's
-            self.remarks.append(f"torch.compile does not work here ({error}); going on without")
-            return joint
+    def _wrap(self, joint: nn.Module) -> None:
+        """Learn with this form of the network; ``_alone``: without the other ranks."""
+        self._alone, self.joint = joint, self.ranks.wrap(joint, self.state.device)
 
     def step(self, pieces: Sequence[Batch]) -> Tensor:
         """Learn from one step's pieces; the mean distance in % of the crop, over all ranks."""
@@ -99,8 +92,24 @@ class Stepper:
         except torch.OutOfMemoryError:
             # Looked into below: here the error still holds all that filled the memory.
             pass
+        except TufaError:
+            raise
+        except Exception as error:
+            if not self.compiled:
+                raise
+            # Compilers fail in many ways, forwards and backwards, none of which is the user's.
+            self._give_up_compiling(error)
+            return self.step(pieces)
         largest = max(pieces, key=lambda piece: len(piece.images))
         raise OutOfMemory(self.state, self.ranks, len(largest.images), self._largest_fit(largest))
+
+    def _give_up_compiling(self, error: Exception) -> None:
+        self.compiled = False
+        self._wrap(self._joint)
+        reason = next(iter(str(error).strip().splitlines()), "")
+        self.remarks.append(
+            f"torch.compile does not work here, going on without ({type(error).__name__}: {reason})"
+        )
 
     def _largest_fit(self, piece: Batch) -> int:
         """How many faces of a piece that is too large fit, found by trying, 0 when not one does."""
