@@ -9,6 +9,7 @@ import torch
 
 from tufa_cli.errors import TufaError
 from tufa_cli.training import loop
+from tufa_cli.training.distributed import ranks
 from tufa_cli.training.loop import train
 from tufa_cli.training.metrics import read_metrics
 
@@ -97,6 +98,12 @@ def test_fewer_bits_learn_nearly_the_same(config, tmp_path, amp):
     assert rough == pytest.approx(exact, rel=0.05)
 
 
+def test_shares_of_absent_sources_are_told(config, tmp_path):
+    config = replace(config, steps=1, shares={"drawn_mtfl5": 2.0, "drawn_mtfl": 2.0})
+    _, remarks = run(config, tmp_path / "run")
+    assert remarks == ["the packs hold no source of these shares: drawn_mtfl"]
+
+
 def test_channels_lie_last(config, tmp_path):
     state, _ = run(replace(config, steps=1), tmp_path / "run")
     kernels = [p for p in state.live["model"].parameters() if p.dim() == 4 and p.shape[2] > 1]
@@ -145,3 +152,17 @@ def test_without_tensorboard_it_is_told_before_the_run(config, tmp_path, monkeyp
     with pytest.raises(TufaError, match="needs the tensorboard package") as caught:
         train(replace(config, tensorboard=True), tmp_path / "run")
     assert "pip install" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [("gloo/transport/tcp/pair.cc: Connection reset by peer", TufaError), ("other", RuntimeError)],
+)
+def test_a_rank_that_is_lost_is_told_by_the_others(monkeypatch, message, kind):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("init_process_group", "destroy_process_group"):
+        monkeypatch.setattr(torch.distributed, name, lambda *args: None)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    with pytest.raises(kind), ranks(torch.device("cpu")) as (ours, _):
+        assert ours.world == 2
+        raise RuntimeError(message)

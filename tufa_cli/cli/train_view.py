@@ -15,7 +15,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tufa_cli.training.loop import Progress
+    from tufa_cli.training.progress import Progress
 
 Report = Callable[["Progress"], None]
 

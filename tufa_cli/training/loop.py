@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,6 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tufa_cli.data.augment import NONE
@@ -28,6 +24,7 @@ from tufa_cli.training.distributed import Ranks, ranks
 from tufa_cli.training.environment import environment
 from tufa_cli.training.metrics import MetricsLog, draw_curves
 from tufa_cli.training.process import quiet_worker, stop_signals
+from tufa_cli.training.progress import Meter, Progress, Report
 from tufa_cli.training.state import TrainState
 from tufa_cli.training.step import Stepper
 from tufa_cli.training.validate import mean_scores, validate
@@ -39,31 +36,6 @@ WEIGHTS_TERMS = (
 )
 #: Steps between reports, and between the looks that several ranks take whether one must stop.
 _TELL_EVERY, _ASK_EVERY = 50, 10
-
-
-@dataclass
-class Progress:
-    """What a callback gets: kind "step", "validation", "saved", "remark", "stopped" or "done".
-
-    loss: mean distance in % of the crop since the last report, losses: by scheme. wait_share: of
-    the time that went into waiting for data. memory_mb: the most a GPU held, NaN on a CPU.
-    """
-
-    kind: str
-    step: int
-    steps: int
-    loss: float = float("nan")
-    seconds_per_step: float = float("nan")
-    faces_per_second: float = float("nan")
-    wait_share: float = float("nan")
-    memory_mb: float = float("nan")
-    losses: dict[str, float] = field(default_factory=dict)
-    nme_percent: dict[str, float] = field(default_factory=dict)
-    path: str = ""
-    text: str = ""
-
-
-Report = Callable[[Progress], None]
 
 
 def train(
@@ -187,7 +159,7 @@ class _Runner:
         stepper = Stepper(state, self.ranks, self.out)
         for text in self._remarks():
             self.remark(text)
-        meter = _Meter(state, config.batch_size)
+        meter = Meter(state, config.batch_size)
         with stop_signals(self._ask):
             batches = self._batches(last_step)
             while state.step < last_step and not self._tired():
@@ -266,6 +238,9 @@ class _Runner:
         if self.state.unused_keys and self.state.step == 0:
             keys = ", ".join(self.state.unused_keys[:4])
             remarks.append(f"the encoder's file has keys without a place here: {keys}")
+        absent = sorted(set(self.config.shares) - set(self.dataset.source_of))
+        if absent:
+            remarks.append(f"the packs hold no source of these shares: {', '.join(absent)}")
         norms = any(isinstance(m, torch.nn.BatchNorm2d) for m in self.state.live.modules())
         if norms and self.ranks.world > 1 and self.state.device.type != "cuda":
             remarks.append("batch statistics are each rank's own on CPUs; model_options.norm=group")
@@ -311,7 +286,7 @@ class _Runner:
         )
         return (ready(batch, self.state.device, self.dataset.size) for batch in loader)
 
-    def _tell(self, meter: _Meter, stepper: Stepper) -> None:
+    def _tell(self, meter: Meter, stepper: Stepper) -> None:
         progress = meter.progress(self.config.steps)
         progress.losses = stepper.losses_by_scheme()
         if self.log is not None:
@@ -358,43 +333,3 @@ class _Runner:
 
     def _ask(self) -> None:
         self.asked = True
-
-
-class _Meter:
-    """Time and losses between two reports."""
-
-    def __init__(self, state: TrainState, batch_size: int) -> None:
-        self.state, self.batch_size = state, batch_size
-        self._losses: list[Tensor] = []
-        self._waited = self._spent = 0.0
-        self.restart()
-
-    def restart(self) -> None:
-        """Time spent on validating and saving is not a step's."""
-        self._mark = time.perf_counter()
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self._waited += time.perf_counter() - began
-
-    def add(self, loss: Tensor) -> None:
-        self._losses.append(loss)
-        self._spent += time.perf_counter() - self._mark
-        self.restart()
-
-    def progress(self, steps: int) -> Progress:
-        """What happened since the last report."""
-        device, count = self.state.device, max(len(self._losses), 1)
-        loss = float(torch.stack(self._losses).mean()) if self._losses else float("nan")
-        seconds = max(self._spent, 1e-9) / count
-        memory = float("nan")
-        if device.type == "cuda":
-            memory = torch.cuda.max_memory_allocated(device) / 2**20
-        found = Progress(
-            "step", self.state.step, steps, loss, seconds, self.batch_size / seconds,
-            self._waited / max(self._spent, 1e-9), memory,
-        )  # fmt: skip
-        self._losses, self._waited, self._spent = [], 0.0, 0.0
-        return found
