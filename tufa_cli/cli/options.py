@@ -25,3 +25,26 @@ dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Say what would be done, write nothing."
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+
+resume_run_option = click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run in the folder, or start it there; '--resume auto' is the same.",
+)
+
+
+class RunCommand(click.Command):
+    """A command with ``resume_run_option``, which may be followed by the word auto.
+
+    Click would take any word after an option with a value for that value, a KEY=VALUE too.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Leave the word out."""
+        words = ["--resume" if word == "--resume=auto" else word for word in args]
+        plain = [
+            word
+            for before, word in zip(["", *words], words, strict=False)
+            if (before, word) != ("--resume", "auto")
+        ]
+        return super().parse_args(ctx, plain)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.data.crops import PackOptions, Photo, crop_photos, row_key
-from tufa_cli.data.parts import PartFolder, keys_of
-from tufa_cli.data.store import Row
+from tufa_cli.data.parts import PartFolder
+from tufa_cli.data.shards import check_shards_writable, pack_files, shard_size
+from tufa_cli.data.store import Row, keys_of
 from tufa_cli.errors import TufaError
 from tufa_cli.schemes import Plane, get_scheme
 from tufa_cli.writing import check_writable
@@ -49,6 +50,7 @@ def pack(
     overwrite: bool = False,
     val_photos: frozenset[str] = frozenset(),
     jobs: int = 1,
+    shard_rows: int | None = None,
 ) -> Iterator[PackReport]:
     """Pack labelled photos into ``out``, yielding the growing report after every part.
 
@@ -61,9 +63,14 @@ def pack(
     Raises OutputError when ``out`` exists and neither of append, resume and overwrite is given,
     and TufaError when the same source, photo, face and scheme come twice.
     """
-    if not (append or resume):
+    adding = append or resume
+    if adding and out.is_dir():
+        shard_rows = shard_size(out, shard_rows)
+    elif shard_rows:
+        check_shards_writable(out, overwrite)
+    elif not adding:
         check_writable(out, overwrite)
-    previous = [out] if (append or resume) and out.exists() else []
+    previous = pack_files(out) if adding and out.exists() else []
     taken = keys_of(previous)
     attributes = {"plane": plane.to_json(), "context": options.context}
     parts = PartFolder(out, _task(plane, options, val_photos), attributes)
@@ -71,7 +78,8 @@ def pack(
         parts.forget_if_in(taken)
         work = _Work(options, val_photos, taken if resume else set())
         work.done = parts.keys()
-        work.forbidden = set() if resume else taken
+        # Rows in both: killed while the parts were added to shards.
+        work.forbidden = set() if resume else taken - work.done
         work.report.resumed = len(work.done)
         yield from _pack_parts(work, images, parts, plane, jobs)
         report = work.report
@@ -80,7 +88,7 @@ def pack(
         if not report.rows and not previous:
             raise TufaError("no face could be packed", _first_reason(report))
         if report.rows:
-            parts.merge(previous, overwrite or append or resume)
+            parts.merge(previous, overwrite or adding, shard_rows)
         yield report
     finally:
         parts.close()

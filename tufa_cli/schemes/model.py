@@ -38,7 +38,7 @@ class Scheme:
     def __len__(self) -> int:
         return len(self.meanings)
 
-    @property
+    @cached_property
     def has_flip(self) -> bool:
         """Whether every point has a partner, so that photos may be mirrored."""
         return all(index >= 0 for index in self.flip)
