@@ -16,6 +16,7 @@ from tufa_cli.cli.options import (
     json_option,
     overwrite_option,
     quiet_option,
+    scheme_for,
     threads_option,
     weights_option,
 )
@@ -118,9 +119,8 @@ def annotate(
         raise click.UsageError(f"--boxes and --detector {detector} exclude each other")
     from tufa_cli.pipeline.annotate import AnnotateOptions
     from tufa_cli.pipeline.saving import Output, check_one_file_per_photo
-    from tufa_cli.schemes import get_scheme
 
-    known = get_scheme(scheme)
+    known = scheme_for(scheme, weights)
     listing = _list(paths, draw)
     names = [listing.relative(photo) for photo in listing]
     check_one_file_per_photo(format_name, names)

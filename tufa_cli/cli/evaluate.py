@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from tufa_cli.cli.options import scheme_for
 from tufa_cli.cli.progress import tracked
 
 if TYPE_CHECKING:
@@ -131,9 +132,8 @@ def evaluate(
     from tufa_cli.model.predict import Predictor
     from tufa_cli.model.weights import load_weights
     from tufa_cli.pipeline.evaluate import Plan, make_report, measure
-    from tufa_cli.schemes import get_scheme
 
-    layout = get_scheme(scheme)
+    layout = scheme_for(scheme, weights)
     loaded = load_weights(weights)
     loaded.prompts(layout)  # a point without a place is told before any photo is read
     found_by = _detector(detector, detector_weights, boxes) if box == "detector" else None

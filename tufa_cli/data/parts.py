@@ -9,7 +9,7 @@ from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
-from tufa_cli.data.store import Row, merge, open_pack, read_rows, require_same, row_checksum
+from tufa_cli.data.store import Row, joint_head, merge, open_pack, read_rows, row_checksum
 from tufa_cli.data.store import write_rows as _write
 from tufa_cli.errors import InputError, OutputError, TufaError
 from tufa_cli.writing import replacing
@@ -71,11 +71,11 @@ class PartFolder:
     def merge(self, previous: Sequence[Path], overwrite: bool) -> None:
         """Put the rows of ``previous`` and of the parts into the pack, and the folder away."""
         files = [*previous, *self.files()]
-        require_same(files, ["plane", "context"])
+        plane, _ = joint_head(files)
         for litter in self.out.parent.glob(f".{escape(self.out.name)}.*.part"):
             litter.unlink()  # of a run that was killed here; the lock says that it is over
         with replacing(self.out, overwrite) as temporary:
-            merge(files, temporary, self.attributes)
+            merge(files, temporary, self.attributes | {"plane": plane.to_json()})
         self.remove()
 
     def remove(self) -> None:
