@@ -11,6 +11,7 @@ import click
 from tufa_cli.cli.options import (
     FILE,
     batch_size_option,
+    carry_option,
     device_option,
     dry_run_option,
     json_option,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 )
 @click.option("--largest", is_flag=True, help="Only the largest face of each photo.")
 @click.option("--draw", type=click.Path(path_type=Path, file_okay=False), help="Overlays go here.")
+@carry_option
 @device_option
 @threads_option
 @batch_size_option
@@ -88,6 +90,7 @@ def annotate(
     min_face: float,
     largest: bool,
     draw: Path | None,
+    carry: bool,
     device: str,
     threads: int | None,
     batch_size: int,
@@ -134,7 +137,13 @@ def annotate(
         _say_plan(len(todo), len(done), listing, known, output)
         return
     options = AnnotateOptions(
-        min_score, min_confidence, min_face, largest, batch_size, keep_pixels=draw is not None
+        min_score,
+        min_confidence,
+        min_face,
+        largest,
+        batch_size,
+        keep_pixels=draw is not None,
+        carry=carry,
     )
     chosen = detector or ("boxes" if boxes is not None else None)
     run = _Run(listing, known, target, overlays, quiet)

@@ -28,6 +28,13 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Say what would be done, write nothing."
 )
+carry_option = click.option(
+    "--carry/--no-carry",
+    default=True,
+    show_default=True,
+    help="Points the network was not trained on: carried along by those around them that it was, "
+    "or asked for by themselves.",
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 
 
