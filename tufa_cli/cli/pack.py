@@ -24,7 +24,7 @@ _PHOTOS_PER_JOB = 250
 @click.argument("source", type=click.Path(path_type=Path), required=False)
 @click.option("-o", "--output", type=PACK, help="Pack file (HDF5), or folder of shards.")
 @click.option("-f", "--from", "format_name", default="auto", show_default=True, help="Format.")
-@click.option("--scheme", help="Landmark scheme, where the format does not tell.")
+@click.option("--scheme", help="Landmark scheme, where the format does not tell: name or file.")
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of the photos.")
 @click.option("--source", "source_name", help="Name of this source  [default: SOURCE's name]")
 @click.option("--split", default="train", show_default=True, help="Split of photos naming none.")
@@ -77,7 +77,8 @@ def pack(
 
     A killed run goes on where it was when the same command is given again; with --resume also when
     it had just finished. The file is the same whatever --jobs is. Photos that cannot be read are
-    listed at the end (exit code 3). --verify lists rows that are damaged (exit code 1).
+    listed at the end (exit code 3). --verify lists rows that are damaged (exit code 1). A scheme
+    file of your own goes into the pack, so that train needs the pack alone.
 
     \b
     Example:
@@ -95,11 +96,15 @@ def pack(
     from tufa_cli.data.pack import pack as run
     from tufa_cli.formats import read
     from tufa_cli.schemes import builtin_plane, get_scheme, read_plane
+    from tufa_cli.schemes.align import with_own
     from tufa_cli.selection import read_name_list, select
 
-    name = get_scheme(scheme).name if scheme else None
+    layout = get_scheme(scheme) if scheme else None
     on_plane = read_plane(plane) if plane else builtin_plane()
-    photos = list(read(source, format=format_name, scheme=name, root=images))
+    if layout is not None:
+        on_plane = with_own(on_plane, layout)
+    name = layout.name if layout else None
+    photos = list(read(source, format=format_name, scheme=layout, root=images))
     chosen = select(
         photos,
         include=read_name_list(include) if include else None,

@@ -24,12 +24,10 @@ from tufa_cli.data.augment import (
     random_light,
 )
 from tufa_cli.data.shards import pack_files
-from tufa_cli.data.store import PackTables, jpeg_size, open_pack
+from tufa_cli.data.store import PackTables, joint_head, jpeg_size, open_pack
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.geometry.crop import CropMap
 from tufa_cli.images.warp import warp_source, warped
-from tufa_cli.schemes import Plane, get_scheme
-from tufa_cli.schemes.plane import plane_from_json
 
 
 class Batch(NamedTuple):
@@ -81,28 +79,21 @@ class PackedFaces(Dataset):
         self.size, self.augment, self.on_device = size, augment, on_device
         self._tables: list[PackTables] | None = None
         tables: dict[str, list[NDArray]] = {k: [] for k in ("scheme", "source", "split", "weight")}
-        planes, contexts, self._counts = [], set(), []
+        self._counts = []
         for path in self.paths:
             with open_pack(path) as file:
                 for field in ("scheme", "source", "split"):
                     names = np.asarray(list(file.attrs[f"{field}s"]), dtype=object)
                     tables[field].append(names[file[field][:]])
                 tables["weight"].append(file["weight"][:])
-                planes.append(file.attrs["plane"])
-                contexts.add(float(file.attrs["context"]))
                 self._counts.append(len(file["key"]))
-        if len(set(planes)) > 1 or len(contexts) > 1:
-            raise TufaError(
-                "the packs were made with different planes or contexts",
-                "pack them again with the same --plane and options",
-            )
-        self.plane: Plane = plane_from_json(planes[0], str(self.paths[0]))
-        self.context = contexts.pop()
+        self.plane, self.context = joint_head(self.paths)
         self.scheme_of, self.source_of, self.split_of = (
             np.concatenate(tables[k]) for k in ("scheme", "source", "split")
         )
         self.weight_of = np.concatenate(tables["weight"])
         self.schemes = sorted(set(self.scheme_of))
+        self._layouts = {name: self.plane.layout(name) for name in self.schemes}
         self._scheme_index = {name: i for i, name in enumerate(self.schemes)}
         self._starts = [0, *np.cumsum(self._counts).tolist()]
 
@@ -144,7 +135,7 @@ class PackedFaces(Dataset):
         rng = np.random.default_rng(draw.seed)
         data, points = self._raw(draw.row)
         name = self.scheme_of[draw.row]
-        scheme = get_scheme(name)
+        scheme = self._layouts[name]
         moved, mirrored = random_crop(self.augment, rng, scheme.has_flip)
         points = moved.to_crop(points)
         if mirrored:

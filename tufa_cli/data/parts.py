@@ -13,11 +13,11 @@ from tufa_cli.data.shards import add_to_shards, make_shards
 from tufa_cli.data.store import (
     Row,
     Span,
+    joint_head,
     keys_of,
     merge,
     open_pack,
     read_rows,
-    require_same,
     row_checksum,
     whole,
     write_rows,
@@ -88,17 +88,18 @@ class PartFolder:
         that it has.
         """
         files = [*previous, *self.files()]
-        require_same(files, ["plane", "context"])
+        plane, _ = joint_head(files)
         for litter in self.out.parent.glob(f".{escape(self.out.name)}.*.part"):
             litter.unlink()  # of a run that was killed here; the lock says that it is over
+        attributes = self.attributes | {"plane": plane.to_json()}
         if shard_rows is None:
             with replacing(self.out, overwrite) as temporary:
-                merge([whole(file) for file in files], temporary, self.attributes)
+                merge([whole(file) for file in files], temporary, attributes)
         elif previous:
-            add_to_shards(previous, self._missing_in(previous), self.attributes, shard_rows)
+            add_to_shards(previous, self._missing_in(previous), attributes, shard_rows)
         else:
             spans = [whole(file) for file in files]
-            make_shards(self.out, spans, self.attributes, shard_rows)
+            make_shards(self.out, spans, attributes, shard_rows)
         self.remove()
 
     def _missing_in(self, previous: Sequence[Path]) -> list[Span]:

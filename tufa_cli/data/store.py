@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.errors import InputError, TufaError
+from tufa_cli.schemes.plane import Plane, merged, plane_from_json
 
 KIND = "tufa-pack"
 VERSION = 2
@@ -284,18 +285,25 @@ def open_pack(path: Path) -> h5py.File:
     return file
 
 
-def require_same(parts: Sequence[Path], names: Sequence[str]) -> None:
-    """Raise TufaError unless all parts agree on the named attributes (plane, context ...)."""
-    first: dict[str, Any] = {}
-    for part in parts:
-        with open_pack(part) as file:
-            for name in names:
-                value = file.attrs[name]
-                if first.setdefault(name, value) != value:
-                    raise TufaError(
-                        f"{part}: packed with another {name} than {parts[0]}",
-                        "pack everything again with the same plane and options",
-                    )
+def joint_head(packs: Sequence[Path]) -> tuple[Plane, float]:
+    """The plane of several packs, with the schemes of all, and their context.
+
+    Raises TufaError when the planes differ in more than the schemes they hold, or the contexts do.
+    """
+    texts: dict[str, str] = {}
+    contexts: dict[float, Path] = {}
+    for path in packs:
+        with open_pack(path) as file:
+            texts.setdefault(file.attrs["plane"], str(path))
+            contexts.setdefault(float(file.attrs["context"]), path)
+    if len(contexts) > 1:
+        first, second = list(contexts.values())[:2]
+        raise TufaError(
+            f"{second}: packed with another context than {first}",
+            "pack everything again with the same plane and options",
+        )
+    planes = {path: plane_from_json(text, path) for text, path in texts.items()}
+    return merged(planes), next(iter(contexts))
 
 
 def keys_of(paths: Iterable[Path]) -> set[bytes]:

@@ -24,8 +24,7 @@ from tufa_cli.data.store import (
     row_checksum,
 )
 from tufa_cli.errors import InputError, TufaError
-from tufa_cli.schemes import get_scheme
-from tufa_cli.schemes.plane import plane_from_json
+from tufa_cli.schemes.plane import Plane, plane_from_json
 
 
 @dataclass
@@ -67,7 +66,7 @@ def _verify_file(path: Path, verdict: Verdict, keys: set[bytes]) -> None:
     try:
         with _damage_of(path):
             with open_pack(path) as file:
-                plane_from_json(file.attrs["plane"], f"{path}: plane")
+                plane = plane_from_json(file.attrs["plane"], f"{path}: plane")
                 if has_checksums and "checksum" not in file:
                     raise InputError(path, "the checksums are missing")
                 if file.attrs.get("head_checksum", head_checksum(file.attrs)) != head_checksum(
@@ -76,7 +75,7 @@ def _verify_file(path: Path, verdict: Verdict, keys: set[bytes]) -> None:
                     raise InputError(path, "the checksum of the plane does not fit")
             for first, rows, checksums in read_rows(path):
                 for i, row in enumerate(rows):
-                    wrong = list(_problems(row))
+                    wrong = list(_problems(row, plane))
                     if checksums is not None and checksums[i] != row_checksum(row):
                         wrong.insert(0, "the checksum does not fit")
                     if row.key in keys:
@@ -98,7 +97,7 @@ def _damage_of(path: Path) -> Iterator[None]:
         raise InputError(path, f"the file is damaged ({reason})") from error
 
 
-def _problems(row: Row) -> Iterator[str]:
+def _problems(row: Row, plane: Plane) -> Iterator[str]:
     """What is wrong with one row, beside its checksum."""
     data = row.jpeg.tobytes()
     size = jpeg_size(row.jpeg)
@@ -120,7 +119,7 @@ def _problems(row: Row) -> Iterator[str]:
     if not np.isfinite(row.weight) or row.weight < 0:
         yield "the weight is not a number of 0 or more"
     try:
-        expected = len(get_scheme(row.scheme))
+        expected = len(plane.layout(row.scheme))
     except TufaError as error:
         yield error.message
     else:

@@ -198,6 +198,7 @@ def read(
     options = ReadOptions(
         scheme=known.name if known else None,
         points=len(known) if known else None,
+        layout=known,
         root=Path(root) if root is not None else None,
         index_base=index_base,
         coco_visibility=coco_visibility,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, UnknownNameError
+from tufa_cli.schemes import Scheme
 
 MissingPolicy = Literal["error", "drop-face", "sentinel"]
 #: Marks a box that nobody labelled in formats where a face must have one.
@@ -112,6 +113,7 @@ class ReadOptions:
     """How to read; see ``tufa_cli.formats.read`` for each option.
 
     scheme, points: the name the caller gave and its number of points; None where not given.
+    layout: that scheme itself, which need not be one that ships.
     settings: what only some formats ask for, by name; a format lists its own in ``SETTINGS``.
     dry_run: write nothing, whatever a setting asks for.
     on_error: called with an item that cannot be read, which is then left out; None raises it.
@@ -120,6 +122,7 @@ class ReadOptions:
 
     scheme: str | None = None
     points: int | None = None
+    layout: Scheme | None = None
     root: Path | None = None
     index_base: int | None = None
     coco_visibility: Literal["auto", "strict"] = "auto"

@@ -19,6 +19,8 @@ from tufa_cli.data.on_device import collate_any, ready
 from tufa_cli.data.packed import Batch, MixedSampler, PackedFaces, group_shares
 from tufa_cli.errors import TufaError
 from tufa_cli.model.predict import pick_device
+from tufa_cli.schemes import get_scheme
+from tufa_cli.schemes.load import is_scheme_file
 from tufa_cli.training.config import TrainConfig
 from tufa_cli.training.distributed import Ranks, ranks
 from tufa_cli.training.environment import environment
@@ -111,7 +113,10 @@ def open_faces(config: TrainConfig, device: torch.device) -> PackedFaces:
 def select_rows(dataset: PackedFaces, split: str, config: TrainConfig) -> NDArray[np.intp]:
     """Rows of a split that the config trains on, cut to ``limit_per_group`` for training."""
     rows = dataset.rows(split)
-    for names, of in ((config.sources, dataset.source_of), (config.schemes, dataset.scheme_of)):
+    schemes = config.schemes
+    if schemes is not None:
+        schemes = tuple(get_scheme(n).name if is_scheme_file(n) else n for n in schemes)
+    for names, of in ((config.sources, dataset.source_of), (schemes, dataset.scheme_of)):
         if names is not None:
             unknown = sorted(set(names) - set(of))
             if unknown:
