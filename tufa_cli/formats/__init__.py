@@ -158,6 +158,9 @@ def choose_format(path: Path | str) -> str:
             f"looks like {' and '.join(fitting)}",
             hint="say which with --from, or give a folder or file that holds only one",
         )
+    near = [f"{name}: {verdict.reason}" for name, verdict in verdicts.items() if verdict.near]
+    if near:
+        raise InputError(path, f"cannot be read as {'; nor as '.join(near)}")
     raise InputError(
         path,
         "looks like none of the known formats",

@@ -23,10 +23,15 @@ MISSING_POLICIES: tuple[MissingPolicy, ...] = ("error", "drop-face", "sentinel")
 
 @dataclass(frozen=True)
 class Sniff:
-    """Whether a source looks like a format, and why (or why not) in a few words."""
+    """Whether a source looks like a format, and why (or why not) in a few words.
+
+    near: it is of this format's family and yet cannot be read, so that the reason is what a user
+    should hear where no other format says yes.
+    """
 
     yes: bool
     reason: str
+    near: bool = False
 
 
 @dataclass(frozen=True)

@@ -337,7 +337,7 @@ def sniff_any(
                 where = f"{file.relative_to(path).as_posix()}: " if path.is_dir() else ""
                 return Sniff(True, where + verdict.reason)
             verdicts.append(verdict)
-        return verdicts[0]
+        return next((verdict for verdict in verdicts if verdict.near), verdicts[0])
     except InputError as error:
         return Sniff(False, error.problem)
 
