@@ -267,7 +267,8 @@ class Tally:
 def states(face: Face) -> list[int]:
     """(K) visibility of each point: 0 unlabelled, 1 occluded, 2 visible."""
     assert face.visibility is not None  # Face derives it when it is left out
-    return [int(value) for value in face.visibility]
+    found: list[int] = face.visibility.tolist()
+    return found
 
 
 def written_points(face: Face, first_pixel: float) -> NDArray[np.float64]:

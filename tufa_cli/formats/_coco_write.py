@@ -86,11 +86,14 @@ def triplets(face: Face, first_pixel: int, flags: Mapping[int, int] | None = Non
 
     flags: what is written for each state, where it is not the state itself.
     """
-    values: list[float | int] = []
-    for (x, y), state in zip(face.points_px.tolist(), states(face), strict=True):
-        known = state != UNLABELLED
-        flag = state if flags is None else flags[state]
-        values += [x + first_pixel, y + first_pixel, flag] if known else [0, 0, 0]
+    found = states(face)
+    values: list[float | int] = [0] * (3 * len(found))
+    values[0::3], values[1::3] = (face.points_px.T + first_pixel).tolist()
+    values[2::3] = found if flags is None else [flags[state] for state in found]
+    if UNLABELLED in found:
+        for index, state in enumerate(found):
+            if state == UNLABELLED:
+                values[3 * index : 3 * index + 3] = [0, 0, 0]
     return values
 
 

@@ -85,7 +85,10 @@ class Node:
 
     def flag(self, name: str) -> bool:
         """An attribute that is 0, 1, true or false; False when it is absent; raises At."""
-        value = self.attributes.get(name, "0").strip().lower()
+        value = self.attributes.get(name, "0")
+        if value in ("0", "1"):
+            return value == "1"
+        value = value.strip().lower()
         if value not in ("0", "1", "true", "false"):
             raise At(self.line, f"{name}: '{value[:40]}' is neither 0 nor 1")
         return value in ("1", "true")
