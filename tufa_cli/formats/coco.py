@@ -151,6 +151,6 @@ def pick(row: dict[str, Any], category: Category) -> Labels | None:
 
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One JSON file with ids from 1; floats keep every digit; raises OutputError."""
-    text = document(images, target, options.base(CAPABILITIES.index_base), KEYPOINTS)
-    write_lines(target, [text], options.overwrite)
+    lines = document(images, target, options.base(CAPABILITIES.index_base), KEYPOINTS)
+    write_lines(target, lines, options.overwrite)
     return [target]
