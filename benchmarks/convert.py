@@ -10,6 +10,7 @@ has datumaro and pycocotools, where this one has not.
 from __future__ import annotations
 
 import argparse
+import filecmp
 import os
 import subprocess
 import sys
@@ -106,7 +107,10 @@ STEPS = {"ours": convert, "datumaro": convert_datumaro, "pycocotools": load_pyco
 
 
 def measure(python: str, *step: object) -> Cost | None:
-    """The cost of a step in a process of its own; None, and why on stderr, where it fails."""
+    """The cost of a step in a process of its own; None, and why on stderr, where it fails.
+
+    A child's peak is at least what this process had when it forked, so that has to stay small.
+    """
     begin = time.perf_counter()
     child = subprocess.Popen(
         [python, __file__, "--step", *map(str, step)],
@@ -149,7 +153,7 @@ def compare(folder: Path, count: int, others: str) -> None:
         ratio = f"{other.cpu / own.cpu:.2f}" if own and other else "–"
         name = f"{theirs[0]} " if theirs else ""
         print(f"| {title} | {_cells(own)} | {name}{_cells(other)} | {ratio} |", flush=True)
-    print("back as it was:", (made / "back.txt").read_bytes() == listed.read_bytes())
+    print("back as it was:", filecmp.cmp(made / "back.txt", listed, shallow=False))
 
 
 def _cells(cost: Cost | None) -> str:

@@ -157,8 +157,10 @@ SCRFD = "# 0--Parade/a.jpg 1024 1385\n449 330 571 479" + " 488.9 373.6 1.0" * 5 
 REFUSED = {
     "via3.json": (json.dumps(VIA3), "via: a file of VIA 3, which is another format"),
     "empty.json": (json.dumps({"_via_img_metadata": {}}), "via: a project without photos"),
-    "bunny.ljson": (json.dumps(SPACE), "ljson: .* point 0 is a point in space"),
-    "cut.ljson": ('{"version": 3, "groups": {', "ljson: .* not valid JSON"),
+    "bunny.ljson": (json.dumps(SPACE), "ljson: not LJSON: .* point 0 is a point in space"),
+    "cut.ljson": ('{"version": 3, "groups": {', "ljson: not valid JSON"),
+    "cut.pts": ("version: 1\nn_points: 3\n{\n1 2\n", "pts: the file ends without a closing brace"),
+    "short.pts": ("n_points: 3\n{\n1 2\n3 4\n}\n", "pts: n_points says 3, found 2 points"),
     "det.json": (
         json.dumps([{"bbox": [1.0, 2, 3, 4], "category_id": 1, "image_id": 7, "score": 0.9}]),
         "coco-results: results without keypoints",
@@ -175,6 +177,21 @@ def test_what_is_not_read_is_named(put: Put, name: str) -> None:
     with pytest.raises(InputError, match=f"cannot be read as {problem}"):
         choose_format(source)
     assert [kind for kind, verdict in sniff(source).items() if verdict.yes] == []
+
+
+BROKEN = {
+    "cut.json": ('{"images": [', "line 1: not valid JSON"),
+    "cut.xml": ("<annotations>\n<image", "line 2: not valid XML"),
+    "empty.csv": ("", "the file is empty"),
+    "voc.xml": ("<annotation><object/></annotation>", "looks like none of the known formats"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_said_to_be(put: Put, name: str) -> None:
+    content, problem = BROKEN[name]
+    with pytest.raises(InputError, match=problem):
+        choose_format(put(name, content))
 
 
 def test_what_is_nothing_at_all(put: Put) -> None:

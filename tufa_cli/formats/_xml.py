@@ -188,6 +188,12 @@ def _parser(path: Path) -> expat.XMLParserType:
     return parser
 
 
+def check_xml(path: Path) -> None:
+    """Read a file to its end; raises InputError where it is not well-formed or has a DTD."""
+    for _ in _feed_all(_parser(path), path):
+        pass
+
+
 def _feed_all(parser: expat.XMLParserType, path: Path) -> Iterator[bool]:
     """Parse a file piece by piece, yielding True after each; raises InputError.
 
