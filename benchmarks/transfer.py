@@ -6,10 +6,12 @@ The 98 points are `pseudo/wflw98.npz` (made by models, on 300-W photos), the 68 
 .pts files. Every second photo is used to fit what is fitted, the others to measure. Errors are in %
 of the distance of the outer eye corners. Compared:
 
-- index table: the usual list of 68 of the 98 points;
+- index table, PIPNet's table: tufa_cli.schemes.tables;
 - part and t: tufa_cli.schemes.transfer, nothing fitted here. (The t of ibug68 in the package were
   measured on the mean shapes of the first half's photos.)
-- part, t and mean gap: and moved by the gap that remains between the mean shapes of both schemes;
+- and the shapes' gap: moved by what remains between the mean shapes in the package, which are of
+  other photos each;
+- and the fitted gap: moved by what remains on the first half's photos, point by point;
 - linear map: 98 x 2 coordinates to 68 x 2 by ridge regression in a common frame, the most that a
   fixed map learns from these photos.
 """
@@ -25,17 +27,9 @@ from numpy.typing import NDArray
 from tufa_cli.formats import read
 from tufa_cli.geometry.plane_fit import place
 from tufa_cli.schemes import builtin_plane, get_scheme
+from tufa_cli.schemes.meanshapes import builtin_shapes
+from tufa_cli.schemes.tables import get_table
 from tufa_cli.schemes.transfer import transfer
-
-#: ibug68 index by index in wflw98, as circulated: the jaw's even points, eyes without lid middles.
-INDEX_TABLE = [
-    *range(0, 33, 2),
-    *range(33, 38),
-    *range(42, 47),
-    *range(51, 60),
-    *[60, 61, 63, 64, 65, 67, 68, 69, 71, 72, 73, 75],
-    *range(76, 96),
-]
 
 
 def labels(data: Path) -> tuple[NDArray, NDArray]:
@@ -66,21 +60,27 @@ def main() -> None:
     scale = np.linalg.norm(flat_68[:, 36] - flat_68[:, 45], axis=1) / eyes
     fit, test = np.arange(len(eyes)) % 2 == 0, np.arange(len(eyes)) % 2 == 1
 
-    through = transfer(get_scheme("wflw98"), get_scheme("ibug68"))
+    schemes = get_scheme("wflw98"), get_scheme("ibug68")
+    through = transfer(*schemes)
     by_place = through.apply(flat_98)
     gap = (flat_68 - by_place)[fit].mean(axis=0)
+    shape_98, shape_68 = (builtin_shapes()[scheme.name].points for scheme in schemes)
+    shape_made = place(through.apply(shape_98), shape_98, anchors)
+    shapes_gap = place(shape_68, shape_68, shape_made) - shape_made
     inputs = np.c_[flat_98.reshape(len(eyes), -1), np.ones(len(eyes))]
     ridge = 1e-3 * np.eye(inputs.shape[1])
     solution = np.linalg.solve(
         inputs[fit].T @ inputs[fit] + ridge, inputs[fit].T @ flat_68[fit].reshape(fit.sum(), -1)
     )
     rows = {
-        "index table": flat_98[:, INDEX_TABLE],
+        "index table": get_table("index-98-68").transfer(*schemes).apply(flat_98),
+        "PIPNet's table": get_table("pipnet-98-68").transfer(*schemes).apply(flat_98),
         "part and t": by_place,
-        "part, t and mean gap": by_place + gap,
+        "and the shapes' gap": by_place + shapes_gap,
+        "and the fitted gap": by_place + gap,
         "linear map": (inputs @ solution).reshape(flat_68.shape),
     }
-    groups = get_scheme("ibug68").groups
+    groups = schemes[1].groups
     print(f"{len(eyes)} photos, measured on {test.sum()}; % of the outer eye distance")
     print("| | all | " + " | ".join(groups) + " |")
     print("|---" * (len(groups) + 2) + "|")

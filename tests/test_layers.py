@@ -34,7 +34,12 @@ LAYERS = (
     "cli",
 )
 #: Modules beside the packages, and the layer they belong to.
-PLACED = {"writing": "errors", "selection": "annotation", "__main__": "cli"}
+PLACED = {
+    "writing": "errors",
+    "selection": "annotation",
+    "format_toolkit": "formats",
+    "__main__": "cli",
+}
 
 EVERYTHING = {"numpy", "scipy", "yaml", "cv2", "skimage", "PIL", "h5py", "torch"}
 #: Third-party packages a layer may import anywhere …

@@ -36,6 +36,23 @@ class Ran(NamedTuple):
         return json.loads(self.out)
 
 
+@pytest.fixture
+def run_convert(tmp_path, monkeypatch, capsys):
+    """``run_convert(SOURCE, "--to", ...)`` in this process and the test's folder."""
+    from tufa_cli.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> Ran:
+        with pytest.raises(SystemExit) as end:
+            main(["convert", *map(str, words)])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Ran(end.value.code, captured.out, captured.err)
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def save_tiny_weights():
     """``save_tiny_weights(path, learned=..., meta=...)``: a network that learned nothing."""
@@ -109,6 +126,23 @@ def annotate(weights_file, capfd, monkeypatch):
         words += ["--device", "cpu", "--min-confidence", min_confidence]
         with pytest.raises(SystemExit) as end:
             main([str(word) for word in words])
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.err
+        return Ran(int(end.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def convert(tmp_path, capfd, monkeypatch):
+    """The command in this process, in an empty folder."""
+    from tufa_cli.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args):
+        with pytest.raises(SystemExit) as end:
+            main(["convert", *map(str, args)])
         captured = capfd.readouterr()
         assert "Traceback" not in captured.err
         return Ran(int(end.value.code or 0), captured.out, captured.err)

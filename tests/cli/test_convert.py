@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from tufa_cli.cli import main
-
 PTS = "version: 1\nn_points: 2\n{\n1.5 2\n3 4\n}\n"
 FACE = {"id": 1, "image_id": 1, "category_id": 1, "keypoints": [1, 2, 2, 0, 0, 0]}
 COCO = {
@@ -20,20 +18,13 @@ COCO = {
 }
 
 
-class Run:
-    """Exit code, stdout and stderr of a run in this process."""
-
-    def __init__(self, args: tuple[object, ...], capsys: pytest.CaptureFixture[str]) -> None:
-        with pytest.raises(SystemExit) as caught:
-            main(["convert", *map(str, args)])
-        self.code = caught.value.code
-        self.out, self.err = capsys.readouterr()
+#: Exit code, stdout and stderr of a run in this process: ``Ran`` of conftest.
+Run = Any
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Callable[..., Run]:
-    monkeypatch.chdir(tmp_path)
-    return lambda *args: Run(args, capsys)
+def run(run_convert: Callable[..., Run]) -> Callable[..., Run]:
+    return run_convert
 
 
 @pytest.fixture
@@ -191,7 +182,7 @@ def test_ambiguity_names_the_candidates(run: Callable[..., Run], points: Path) -
             2,
             "Invalid value for '--missing'",
         ),
-        ((), 2, "Missing argument 'SOURCE'"),
+        ((), 2, "Missing argument 'SOURCES...'"),
     ],
 )
 def test_mistakes(

@@ -1,14 +1,13 @@
-"""The manifest: what is listed is what is there, and other packages' formats join lazily."""
+"""The manifest: what is listed is what is there, and what a source looks like."""
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from tufa_cli import formats
-from tufa_cli.errors import InputError, TufaError, UnknownNameError
+from tufa_cli.errors import InputError, UnknownNameError
 
 GOOD = "version: 1\nn_points: 2\n{\n1 2\n3 4\n}\n"
 
@@ -41,47 +40,6 @@ def test_formats_load_neither_cv2_nor_torch(python) -> None:
     )
     done = python(["-c", code])
     assert (done.code, done.stdout.strip()) == (0, "[]"), done.stderr
-
-
-@pytest.fixture
-def plugins(monkeypatch: pytest.MonkeyPatch):
-    """Sets the entry points that other packages would bring."""
-
-    def set_points(**points: str) -> None:
-        found = [EntryPoint(name, value, formats.ENTRY_POINTS) for name, value in points.items()]
-        monkeypatch.setattr(formats, "entry_points", lambda group: found)
-        formats._plugins.cache_clear()
-
-    yield set_points
-    formats._plugins.cache_clear()
-
-
-def test_a_plugin_joins_and_is_not_loaded_by_listing(plugins, tmp_path: Path) -> None:
-    plugins(mine="tufa_cli.formats.pts", broken="no_such_module_anywhere")
-    assert {"mine", "broken"} <= set(formats.format_names())
-    assert formats.get_format("mine").NAME == "pts"
-    with pytest.raises(TufaError, match=r"'broken'.*cannot be loaded"):
-        formats.get_format("broken")
-
-
-def test_a_broken_plugin_does_not_stop_sniffing(plugins, tmp_path: Path) -> None:
-    plugins(broken="no_such_module_anywhere", empty="tufa_cli.errors")
-    (tmp_path / "a.pts").write_text(GOOD)
-    assert formats.choose_format(tmp_path) == "pts"
-    assert "cannot be loaded" in formats.sniff(tmp_path)["broken"].reason
-    assert "has no sniff" in formats.sniff(tmp_path)["empty"].reason
-
-
-def test_a_plugin_may_not_take_a_built_in_name(plugins) -> None:
-    plugins(pts="no_such_module_anywhere")
-    assert formats.get_format("pts").NAME == "pts"
-
-
-def test_plugins_can_be_switched_off(plugins, monkeypatch: pytest.MonkeyPatch) -> None:
-    plugins(mine="tufa_cli.formats.pts")
-    monkeypatch.setenv("TUFA_DISABLE_PLUGINS", "1")
-    formats._plugins.cache_clear()
-    assert "mine" not in formats.format_names()
 
 
 def test_ambiguous_folder_names_the_candidates(tmp_path: Path) -> None:

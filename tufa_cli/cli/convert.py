@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from tufa_cli.cli.convert_scheme import make_rescheme, scheme_lines, scheme_options
+from tufa_cli.cli.convert_select import (
+    Target,
+    check_selection,
+    chosen,
+    merged,
+    selection_lines,
+    selection_options,
+    targets,
+    write_parts,
+)
 from tufa_cli.errors import InputError, TufaError
 
 if TYPE_CHECKING:
     from tufa_cli.annotation import AnnotatedImage
+    from tufa_cli.pipeline.rescheme import Rescheme
 
 EXIT_SOME_FAILED = 3
 
@@ -38,7 +51,7 @@ class FormatName(click.ParamType):
 
 
 @click.command(short_help="Landmark files from one format to another.")
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--from",
     "-f",
@@ -46,7 +59,7 @@ class FormatName(click.ParamType):
     type=FormatName(),
     default="auto",
     show_default=True,
-    help="Format of SOURCE; auto looks at the files.",
+    help="Format of SOURCES; auto looks at the files of each.",
 )
 @click.option("--to", "-t", "target_format", type=FormatName(), help="Format to write.")
 @click.option(
@@ -55,7 +68,7 @@ class FormatName(click.ParamType):
     type=click.Path(path_type=Path),
     help="File, or folder for formats of one file per face.",
 )
-@click.option("--scheme", help="Landmark scheme of SOURCE, where its format does not tell.")
+@scheme_options
 @click.option(
     "--images",
     type=click.Path(path_type=Path),
@@ -64,7 +77,7 @@ class FormatName(click.ParamType):
 @click.option(
     "--index-base",
     type=click.Choice(["0", "1"]),
-    help="Number of the first pixel in SOURCE.  [default: the format's]",
+    help="Number of the first pixel in SOURCES.  [default: the format's]",
 )
 @click.option(
     "--to-index-base",
@@ -96,7 +109,7 @@ class FormatName(click.ParamType):
     "--from-setting",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Setting of SOURCE's format alone; docs/formats.md lists them.",
+    help="Setting of the SOURCES' format alone; docs/formats.md lists them.",
 )
 @click.option(
     "--to-setting",
@@ -104,6 +117,7 @@ class FormatName(click.ParamType):
     metavar="KEY=VALUE",
     help="Setting of OUTPUT's format alone.",
 )
+@selection_options
 @click.option("--allow-lossy", is_flag=True, help="Write even when something is lost.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--dry-run", is_flag=True, help="Read and report, write nothing.")
@@ -117,34 +131,43 @@ class FormatName(click.ParamType):
 @click.option(
     "--explain",
     is_flag=True,
-    help="Print what each format says about SOURCE; without --to that is all.",
+    help="Print what each format says about SOURCES; without --to that is all.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout.")
 @click.pass_context
-def convert(ctx: click.Context, source: Path, explain: bool, as_json: bool, **given: Any) -> None:
-    """Write the faces of SOURCE, a file or a folder, in another format.
+def convert(
+    ctx: click.Context, sources: tuple[Path, ...], explain: bool, as_json: bool, **given: Any
+) -> None:
+    """Write the faces of SOURCES, files or folders, in another format.
 
-    Refuses when the new format cannot hold something that SOURCE has, and prints what.
+    Refuses when the new format cannot hold something that they have, and prints what. Several
+    sources become one; --where, --sample and --split choose from it.
 
     \b
     Examples:
       tufa-cli convert 300w --to coco --scheme ibug68 -o 300w.json
       tufa-cli convert list_98pt_rect_attr_train.txt --to coco -o wflw.json
+      tufa-cli convert wflw.json --scheme ibug68 --to pts -o points --allow-lossy
       tufa-cli convert faces.json --to pts -o points --allow-lossy
+      tufa-cli convert a.json b.json --to coco -o all.json --where "missing == 0" \\
+          --split train=80,val=10,test=10 --group-by folder
       tufa-cli convert somewhere --explain
     """
-    report: dict[str, Any] = {"source": str(source)}
+    report: dict[str, Any] = {"source": ", ".join(map(str, sources))}
     if explain:
-        report["formats"] = _explain(source, as_json)
+        found = {str(source): _explain(source, as_json, len(sources) > 1) for source in sources}
+        report["formats"] = found if len(sources) > 1 else found[str(sources[0])]
     if explain and given["target_format"] is None:
         if as_json:
             click.echo(json.dumps(report, indent=1))
         return
     _need(ctx, given)
+    check_selection(ctx, sources, given)
     failures: list[InputError] = []
-    images = _read(source, given, failures, report)
-    _check_losses(images, given, report)
-    _write(images, given, report)
+    images = _read(sources, given, failures, report)
+    parts = targets(images, given, report)
+    _check_losses(parts, given, report)
+    _write(parts, given, report)
     report["failed"] = [error.message for error in failures]
     _print(report, as_json)
     if failures:
@@ -174,12 +197,14 @@ def _base(value: str | None) -> int | None:
     return None if value is None else int(value)
 
 
-def _explain(source: Path, as_json: bool) -> dict[str, Any]:
-    """What each format says about the source; printed as a table unless JSON is asked for."""
+def _explain(source: Path, as_json: bool, named: bool) -> dict[str, Any]:
+    """What each format says about a source; printed as a table unless JSON is asked for."""
     from tufa_cli.formats import sniff
 
     verdicts = sniff(source)
     if not as_json:
+        if named:
+            click.echo(f"{source}:")
         width = max(map(len, verdicts))
         for name, verdict in verdicts.items():
             click.echo(f"{name:{width}}  {'yes' if verdict.yes else 'no ':3}  {verdict.reason}")
@@ -187,9 +212,16 @@ def _explain(source: Path, as_json: bool) -> dict[str, Any]:
 
 
 def _read(
-    source: Path, given: dict[str, Any], failures: list[InputError], report: dict[str, Any]
+    sources: tuple[Path, ...],
+    given: dict[str, Any],
+    failures: list[InputError],
+    report: dict[str, Any],
 ) -> list[AnnotatedImage]:
-    from tufa_cli.formats import check_writes, choose_format, get_format, read
+    """The photos of all sources that are chosen; the report counts what was read and what is left.
+
+    Raises TufaError when nothing could be read.
+    """
+    from tufa_cli.formats import check_writes, choose_format, get_format, plugin_problems
 
     def skip(error: InputError) -> None:
         failures.append(error)
@@ -197,70 +229,100 @@ def _read(
             click.echo(f"Skipped: {error.message}", err=True)
 
     check_writes(get_format(given["target_format"]))  # a wrong name should not cost a long read
-    chosen = given["source_format"]
-    report["from"] = choose_format(source) if chosen == "auto" else chosen
-    images = list(
-        read(
-            source,
-            report["from"],
-            scheme=given["scheme"],
-            root=given["images"],
-            index_base=_base(given["index_base"]),
-            coco_visibility=given["coco_visibility"],
-            negatives=given["negatives"],
-            settings=given["from_setting"],
-            dry_run=given["dry_run"],
-            on_error=skip if given["on_error"] == "skip" else None,
-            on_note=lambda text: click.echo(f"Note: {text}", err=True),
-        )
-    )
-    faces = sum(len(image.faces) for image in images)
-    report["read"] = {"photos": len(images), "faces": faces}
+    if given["source_format"] == "auto":
+        for problem in plugin_problems():
+            click.echo(f"Warning: {problem}", err=True)
+    rescheme = make_rescheme(given)
+    auto, rows, readings = given["source_format"] == "auto", [], []
+    for source in sources:
+        name = choose_format(source) if auto else given["source_format"]
+        rows.append({"source": str(source), "from": name, "photos": 0, "faces": 0})
+        readings.append((str(source), _records(source, given, skip, rescheme, rows[-1])))
+    report["from"] = ", ".join(dict.fromkeys(row["from"] for row in rows))
+    report["sources"] = rows
+    images = chosen(merged(readings, given), given, report)
+    report["scheme"] = rescheme.report()
+    for line in scheme_lines(report["scheme"]):  # now: what follows may refuse to write
+        click.echo(line, err=True)
+    report["read"] = {what: sum(row[what] for row in rows) for what in ("photos", "faces")}
+    if not report["read"]["photos"]:
+        raise TufaError(f"{report['source']}: nothing could be read", "see the problems above")
+    if not images:
+        raise TufaError(f"{report['selection'][-1]['step']} leaves no photo; nothing written")
     report["photos_not_found"] = sum(
         image.root is None or not Path(image.root, image.path).is_file() for image in images
     )
-    if not images:
-        raise TufaError(f"{source}: nothing could be read", "see the problems above")
     return images
 
 
-def _check_losses(
-    images: list[AnnotatedImage], given: dict[str, Any], report: dict[str, Any]
-) -> None:
+def _records(
+    source: Path,
+    given: dict[str, Any],
+    skip: Callable[[InputError], None],
+    rescheme: Rescheme,
+    row: dict[str, Any],
+) -> Iterator[AnnotatedImage]:
+    """The photos of one source as they are read, in the scheme asked for; counted in ``row``."""
+    for image in rescheme.read(
+        source,
+        row["from"],
+        root=given["images"],
+        index_base=_base(given["index_base"]),
+        coco_visibility=given["coco_visibility"],
+        negatives=given["negatives"],
+        settings=given["from_setting"],
+        dry_run=given["dry_run"],
+        on_error=skip if given["on_error"] == "skip" else None,
+        on_failed=skip,
+        on_note=lambda text: click.echo(f"Note: {text}", err=True),
+    ):
+        row["photos"] += 1
+        row["faces"] += len(image.faces)
+        yield image
+
+
+def _check_losses(parts: list[Target], given: dict[str, Any], report: dict[str, Any]) -> None:
     """Put what would be lost into the report; raise TufaError unless it was allowed."""
     from tufa_cli.formats import losses
 
-    lost = losses(images, given["target_format"], given["missing"])
-    report["lost"] = lost
-    if lost and not given["allow_lossy"] and not given["dry_run"]:
-        for item in lost:
-            click.echo(f"{given['target_format']} cannot hold {item}", err=True)
+    target, missing = given["target_format"], given["missing"]
+    found = [(part.label, item) for part in parts for item in losses(part.images, target, missing)]
+    report["lost"] = [label + item for label, item in found]
+    if found and not given["allow_lossy"] and not given["dry_run"]:
+        for label, item in found:
+            click.echo(f"{label}{target} cannot hold {item}", err=True)
         hint = "--allow-lossy writes the rest; coco holds everything"
-        if given["missing"] == "error" and any(item.startswith(DECIDABLE) for item in lost):
+        if missing == "error" and any(item.startswith(DECIDABLE) for _, item in found):
             hint = "--missing drop-face or sentinel says what becomes of such points; " + hint
-        raise TufaError(f"{given['target_format']} cannot hold all of it; nothing written", hint)
+        raise TufaError(f"{target} cannot hold all of it; nothing written", hint)
 
 
-def _write(images: list[AnnotatedImage], given: dict[str, Any], report: dict[str, Any]) -> None:
-    from tufa_cli.formats import write
-
+def _write(parts: list[Target], given: dict[str, Any], report: dict[str, Any]) -> None:
+    """Write every part, or none when one of them fails; the report says what was written."""
     report["to"] = given["target_format"]
     report["output"] = None if given["output"] is None else str(given["output"])
     report["dry_run"] = given["dry_run"]
     if given["dry_run"]:
         return
-    done = write(
-        images,
-        given["output"],
+    done = write_parts(
+        parts,
         given["target_format"],
         given["overwrite"],
         missing=given["missing"],
         index_base=_base(given["to_index_base"]),
         settings=given["to_setting"],
     )
-    report["written"] = {"files": len(done.files), "photos": done.images, "faces": done.faces}
-    report["dropped"] = list(done.dropped)
-    report["remarks"] = list(done.remarks)
+    rows = [{"files": len(d.files), "photos": d.images, "faces": d.faces} for d in done]
+    for row, written in zip(report.get("parts", []), rows, strict=False):
+        if not given["one_output"]:
+            row["written"] = written
+    report["written"] = {what: sum(row[what] for row in rows) for what in rows[0]}
+    for key in ("dropped", "remarks"):
+        report[key] = [
+            part.label + item
+            for part, d in zip(parts, done, strict=True)
+            for item in getattr(d, key)
+        ]
 
 
 def _print(report: dict[str, Any], as_json: bool) -> None:
@@ -276,6 +338,8 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
         say(f"Skipped: {len(report['failed']) - MOST_SHOWN} more")
     counts = report["read"]
     say(f"Read {counts['photos']} photos, {counts['faces']} faces ({report['from']}).")
+    for line in selection_lines(report):
+        say(line)
     if report["photos_not_found"]:
         say(f"Photos not found: {report['photos_not_found']} (--images names their folder).")
     for item in report["lost"]:
@@ -287,8 +351,10 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
         say(f"Dropped: {item}")
     for item in report["remarks"]:
         say(f"Note: {item}")
-    counts = report["written"]
-    say(
-        f"Wrote {counts['faces']} faces of {counts['photos']} photos in {counts['files']} "
-        f"file{'s' if counts['files'] != 1 else ''} to {report['output']} ({report['to']})."
-    )
+    parts = [row for row in report.get("parts", []) if "written" in row]
+    for row in parts or [report]:
+        counts = row["written"]
+        say(
+            f"Wrote {counts['faces']} faces of {counts['photos']} photos in {counts['files']} "
+            f"file{'s' if counts['files'] != 1 else ''} to {row['output']} ({report['to']})."
+        )

@@ -8,10 +8,7 @@ group ``tufa_cli.formats``; a built-in name wins.
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal, cast
 
@@ -27,14 +24,16 @@ from tufa_cli.formats._base import (
     WriteOptions,
     WriteReport,
 )
-from tufa_cli.formats._files import check_source
+from tufa_cli.formats._files import check_source, photo_size
 from tufa_cli.formats._json import load_json
 from tufa_cli.formats._losses import Preparation, losses_in, remarks_on
+from tufa_cli.formats._plugins import ENTRY_POINTS, clashes, load_plugin, plugins
 from tufa_cli.formats._xml import check_xml
 from tufa_cli.schemes import Scheme, get_scheme
 
 __all__ = [
     "BUILT_IN",
+    "ENTRY_POINTS",
     "MISSING_POLICIES",
     "Capabilities",
     "Format",
@@ -48,6 +47,8 @@ __all__ = [
     "format_names",
     "get_format",
     "losses",
+    "photo_size",
+    "plugin_problems",
     "read",
     "sniff",
     "write",
@@ -92,44 +93,35 @@ BUILT_IN = {
     "yolo-pose": "yolo_pose",
 }
 
-ENTRY_POINTS = "tufa_cli.formats"
-
-
-@lru_cache(maxsize=1)
-def _plugins() -> dict[str, EntryPoint]:
-    """Formats of other packages by name, none of them loaded."""
-    if os.environ.get("TUFA_DISABLE_PLUGINS"):
-        return {}
-    found = entry_points(group=ENTRY_POINTS)
-    return {point.name: point for point in found if point.name not in BUILT_IN}
-
 
 def format_names() -> list[str]:
     """Names of all formats, sorted; loads none."""
-    return sorted({*BUILT_IN, *_plugins()})
+    return sorted({*BUILT_IN, *plugins()})
 
 
 def get_format(name: str) -> Format:
     """A format by name; raises UnknownNameError, or TufaError for a plug-in that cannot load."""
     if name in BUILT_IN:
         return cast(Format, importlib.import_module(f"{__name__}.{BUILT_IN[name]}"))
-    point = _plugins().get(name)
-    if point is None:
+    if name not in plugins():
         raise UnknownNameError("format", name, format_names())
-    try:
-        found = point.load()
-        missing = [
-            part for part in ("sniff", "read", "write", "CAPABILITIES") if not hasattr(found, part)
-        ]
-    except Exception as error:  # another package's code may raise anything
-        reason = f"{type(error).__name__}: {error}"
-        raise TufaError(
-            f"format '{name}' ({point.value}) cannot be loaded: {reason}",
-            "TUFA_DISABLE_PLUGINS=1 goes on without other packages' formats",
-        ) from error
-    if missing:
-        raise TufaError(f"format '{name}' ({point.value}) has no {', '.join(missing)}")
-    return cast(Format, found)
+    return load_plugin(name)
+
+
+def plugin_problems() -> list[str]:
+    """What is wrong with the formats of other packages, in words; loads all of them.
+
+    A format that cannot be used is passed over when sources are looked at, so that someone has to
+    say so.
+    """
+    problems = clashes(BUILT_IN)
+    for name, points in sorted(plugins().items()):
+        if name not in BUILT_IN and len(points) == 1:
+            try:
+                load_plugin(name)
+            except TufaError as error:
+                problems.append(error.message)
+    return problems
 
 
 def sniff(path: Path | str) -> dict[str, Sniff]:
@@ -237,7 +229,11 @@ def read(
         on_error=on_error,
         on_note=on_note,
     )
-    chosen = get_format(choose_format(path) if format == "auto" else format)
+    if format == "auto":
+        for problem in plugin_problems():
+            options.note(problem)
+        format = choose_format(path)
+    chosen = get_format(format)
     _check_settings(chosen, "SETTINGS", options.settings)
     caps = chosen.CAPABILITIES
     if known is not None and not caps.takes(len(known)):

@@ -8,6 +8,7 @@ does not tell is left out and named.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,13 +18,17 @@ from tufa_cli.schemes.places import estimate_place
 
 FloatArray = NDArray[np.float64]
 
+#: How a point is made that an index table gives (``schemes.tables``).
+TABLE = "table"
+
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
     """How each point of a target is made of a source's points.
 
     weights: (K target, K source), a row of zeros where the source does not tell.
-    how: (K target) "point", "mean", "curve" (places.Estimate), or None where it does not tell.
+    how: (K target) "point", "mean", "curve" (places.Estimate), "table", or None where it does not
+        tell.
     """
 
     source: Scheme
@@ -31,10 +36,29 @@ class Transfer:
     weights: FloatArray
     how: tuple[str | None, ...]
 
+    @cached_property
+    def used(self) -> NDArray[np.bool_]:
+        """(K target, K source) whether a point of the target rests on one of the source."""
+        return np.asarray(self.weights != 0)
+
     @property
     def missing(self) -> list[int]:
         """Indices of the target's points that the source does not tell."""
         return [i for i, how in enumerate(self.how) if how is None]
+
+    @property
+    def unused(self) -> list[int]:
+        """Indices of the source's points on which no point of the target rests."""
+        return [int(i) for i in np.flatnonzero(~self.used.any(axis=0))]
+
+    def worst(self, values: ArrayLike, otherwise: float = 0) -> FloatArray:
+        """(K source,) values of points to (K target,): the smallest of those a point is made of.
+
+        ``otherwise`` where the source does not tell.
+        """
+        taken = np.where(self.used, np.asarray(values, dtype=np.float64), np.inf)
+        least = taken.min(axis=1)
+        return np.asarray(np.where(np.isinf(least), otherwise, least))
 
     def apply(self, points: ArrayLike) -> FloatArray:
         """(..., K source, 2) points in any frame to (..., K target, 2).
@@ -43,8 +67,8 @@ class Transfer:
         """
         given = np.asarray(points, dtype=np.float64)
         unknown = np.isnan(given)
-        made = np.einsum("ts,...sd->...td", self.weights, np.where(unknown, 0.0, given))
-        lost = np.einsum("ts,...sd->...td", (self.weights != 0).astype(float), unknown) > 0
+        made = self.weights @ np.where(unknown, 0.0, given)
+        lost = self.used.astype(np.float64) @ unknown > 0
         lost[..., self.missing, :] = True
         return np.asarray(np.where(lost, np.nan, made))
 

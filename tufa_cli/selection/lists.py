@@ -100,13 +100,13 @@ class NameIndex:
         self._by_stem: dict[str, set[Segments]] = defaultdict(set)
         for image in images:
             photo = photo_key(image)
-            self._by_path[_split(image.path)].add(photo)
+            self._by_path[path_parts(image.path)].add(photo)
             self._by_name[photo[-1]].add(photo)
             self._by_stem[PurePosixPath(photo[-1]).stem].add(photo)
 
     def find(self, line: str) -> set[Segments]:
         """The photos that ``line`` names: none, or one; several raise TufaError."""
-        wanted = _split(line)
+        wanted = path_parts(line)
         if not wanted:
             return set()
         found = self._by_path.get(wanted) or {
@@ -136,10 +136,11 @@ def _ends(photo: Segments, wanted: Segments) -> bool:
 def photo_key(image: AnnotatedImage) -> Segments:
     """The parts of the photo's whole path: the same for one photo reached in two ways."""
     root = Path(image.root).absolute().as_posix() if image.root is not None else ""
-    return _split(posixpath.join(root, image.path))
+    return path_parts(posixpath.join(root, image.path))
 
 
-def _split(path: str) -> Segments:
+def path_parts(path: str) -> Segments:
+    """The parts of a path, told apart by nothing but what they name."""
     # NFC: a name typed on one system and a file name stored by another may compose accents
     # differently.
     clean = posixpath.normpath(unicodedata.normalize("NFC", path.strip()).replace("\\", "/"))

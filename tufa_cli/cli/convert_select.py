@@ -1,0 +1,307 @@
+"""Which photos and faces ``convert`` writes, and into which parts: its options and their work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tufa_cli.cli.options import FILE
+from tufa_cli.errors import TufaError
+
+if TYPE_CHECKING:
+    from tufa_cli.annotation import AnnotatedImage
+    from tufa_cli.formats import WriteReport
+    from tufa_cli.selection import Part
+
+
+class Parsed(click.ParamType):
+    """A word that the library understands; a mistake in it is wrong usage.
+
+    parser: the library's function, "module:name" or "module:class.method", loaded when needed.
+    """
+
+    def __init__(self, name: str, parser: str) -> None:
+        self.name = name
+        self._parser = parser
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from pkgutil import resolve_name
+
+        if not isinstance(value, str):
+            return value
+        try:
+            return resolve_name(self._parser)(value)
+        except TufaError as error:
+            self.fail("\nHint: ".join(filter(None, (error.message, error.hint))), param, ctx)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+_OPTIONS = (
+    click.option(
+        "--prefix-sources",
+        is_flag=True,
+        help="With several SOURCES: paths from the folder above all of their photos.",
+    ),
+    click.option("--list", "include", type=FILE, help="Use these photos alone, one a line."),
+    click.option("--exclude", type=FILE, help="Leave these photos out, one a line."),
+    click.option(
+        "--where",
+        type=Parsed("expression", "tufa_cli.selection:parse_where"),
+        metavar="EXPRESSION",
+        help="Keep the faces it is true for: 'box_size >= 64 and not occluded'.",
+    ),
+    click.option(
+        "--sample",
+        type=Parsed("sample", "tufa_cli.selection:Sample.parse"),
+        metavar="N|P%",
+        help="Take so many photos by chance.",
+    ),
+    click.option(
+        "--split",
+        type=Parsed("split", "tufa_cli.selection:Split.parse"),
+        metavar="NAME=SIZE,...",
+        help="Parts in percent or photos, each an OUTPUT of its own: train=80,val=10,test=10.",
+    ),
+    click.option(
+        "--group-by",
+        type=Parsed("way", "tufa_cli.selection:GroupBy.parse"),
+        metavar="WAY",
+        help="What --split does not part: folder, stem, attribute:NAME, regex:PATTERN, file:FILE.",
+    ),
+    click.option(
+        "--one-output", is_flag=True, help="All parts in one OUTPUT, for formats that hold splits."
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of --sample and --split."),
+)
+
+
+def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that choose photos and faces."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is written into one output: its part's name (None without --split) and photos."""
+
+    part: str | None
+    output: Path | None
+    images: Sequence[AnnotatedImage]
+
+    @property
+    def label(self) -> str:
+        """What lines of a report begin with."""
+        return "" if self.part is None else f"{self.part}: "
+
+
+def check_selection(ctx: click.Context, sources: Sequence[Path], given: dict[str, Any]) -> None:
+    """Raise click's usage error for options that say nothing without another."""
+    for word in ("group_by", "one_output"):
+        if given[word] and not given["split"]:
+            raise click.UsageError(f"--{word.replace('_', '-')} needs --split.", ctx)
+    if given["prefix_sources"] and len(sources) < 2:
+        raise click.UsageError("--prefix-sources needs several SOURCES.", ctx)
+    places = [source.absolute() for source in sources]
+    for source, place in zip(sources, places, strict=True):
+        if places.count(place) > 1:
+            raise click.UsageError(f"{source} is given twice.", ctx)
+
+
+def merged(
+    readings: Sequence[tuple[str, Iterator[AnnotatedImage]]], given: dict[str, Any]
+) -> Iterable[AnnotatedImage]:
+    """The photos of all sources; those of a single one as they are read."""
+    from tufa_cli.selection import merge
+
+    if len(readings) == 1:
+        return readings[0][1]
+    return merge(
+        readings,
+        given["prefix_sources"],
+        on_note=lambda text: click.echo(f"Note: {text}", err=True),
+    )
+
+
+def chosen(
+    images: Iterable[AnnotatedImage], given: dict[str, Any], report: dict[str, Any]
+) -> list[AnnotatedImage]:
+    """What --list, --exclude, --where and --sample leave, in this order; the report says it all.
+
+    Photos that go by are held only where a later step needs all of them.
+    """
+    steps: list[dict[str, Any]] = []
+    report["selection"] = steps
+    if given["include"] or given["exclude"]:
+        images = _listed(images, given, steps)
+    if given["where"] is not None:
+        images = _filtered(images, given["where"], steps)
+    left = images if isinstance(images, list) else list(images)
+    if given["sample"] is not None and left:
+        left = given["sample"].take(left, given["seed"])
+        steps.append({"step": f"--sample {given['sample']}", **_counts(left)})
+    return left
+
+
+def _counts(images: Sequence[AnnotatedImage]) -> dict[str, int]:
+    return {"photos": len(images), "faces": sum(len(image.faces) for image in images)}
+
+
+def _listed(
+    images: Iterable[AnnotatedImage], given: dict[str, Any], steps: list[dict[str, Any]]
+) -> list[AnnotatedImage]:
+    from tufa_cli.selection import read_name_list, select
+
+    names = [read_name_list(given[key]) if given[key] else None for key in ("include", "exclude")]
+    selection = select(images, *names)
+    if warning := selection.warning():
+        click.echo(f"Warning: {warning}", err=True)
+    words = [word for word, key in (("--list", "include"), ("--exclude", "exclude")) if given[key]]
+    step = {"step": " and ".join(words), **_counts(selection.chosen)}
+    steps.append({**step, "names_in_vain": len(selection.unmatched)})
+    return selection.chosen
+
+
+def _filtered(
+    images: Iterable[AnnotatedImage], expression: Any, steps: list[dict[str, Any]]
+) -> list[AnnotatedImage]:
+    from tufa_cli.formats import photo_size
+    from tufa_cli.selection import FaceFilter
+
+    # One photo's faces come one after the other, and its size is asked for each.
+    faces = FaceFilter(expression, lru_cache(maxsize=1)(photo_size))
+    left = list(faces.stream(images))
+    for note in faces.notes():
+        click.echo(f"Note: {note}", err=True)
+    dropped = {"faces_dropped": faces.faces_dropped, "photos_dropped": faces.photos_dropped}
+    steps.append({"step": f"--where {expression}", **_counts(left), **dropped})
+    return left
+
+
+def targets(
+    images: Sequence[AnnotatedImage], given: dict[str, Any], report: dict[str, Any]
+) -> list[Target]:
+    """What goes into which output: one of all photos, or one a part.
+
+    A photo's split becomes its part where the format holds one beside its path. Raises TufaError
+    for a part without a photo, and for --one-output where the format cannot hold their names.
+    """
+    from tufa_cli.formats import get_format
+    from tufa_cli.selection import GroupBy, part_path
+
+    split, output = given["split"], given["output"]
+    if split is None:
+        return [Target(None, output, images)]
+    way = given["group_by"] or GroupBy()
+    groups = way.group(images)
+    if groups.alone:
+        click.echo(f"Note: {groups.alone} photos without {way.by} stand alone", err=True)
+    if groups.in_vain:
+        click.echo(f"Warning: {groups.in_vain} lines of {way.by} name no photo", err=True)
+    parts = split.divide(images, groups, given["seed"])
+    report["parts"] = [
+        {"part": part.name, **_counts(part.images), "groups": part.groups} for part in parts
+    ]
+    report["group_by"] = str(way)
+    target = get_format(given["target_format"])
+    holds = target.CAPABILITIES.holds_split
+    if given["one_output"]:
+        return [Target(None, output, _in_one(images, parts, holds, given["target_format"]))]
+    found = []
+    for part, row in zip(parts, report["parts"], strict=True):
+        path = part_path(output, part.name) if output is not None else None
+        row["output"] = None if path is None else str(path)
+        # Where a split is a folder that photos lie in, the part's own output is that folder.
+        said = part.name if holds(part.name) and not hasattr(target, "renames") else None
+        marked = [replace(image, split=said) for image in part.images]
+        found.append(Target(part.name, path, marked))
+    return found
+
+
+def _in_one(
+    images: Sequence[AnnotatedImage],
+    parts: Sequence[Part],
+    holds: Callable[[str], bool],
+    target: str,
+) -> list[AnnotatedImage]:
+    """All photos in the order they came, each with its part as its split."""
+    strange = [part.name for part in parts if not holds(part.name)]
+    if strange:
+        raise TufaError(
+            f"{target} does not hold the split {' and '.join(strange)}",
+            "leave --one-output out for an output a part",
+        )
+    part_of = {id(image): part.name for part in parts for image in part.images}
+    return [replace(image, split=part_of[id(image)]) for image in images]
+
+
+def write_parts(
+    parts: Sequence[Target], format: str, overwrite: bool, **options: Any
+) -> list[WriteReport]:
+    """Write every part, or, where one cannot be written, none.
+
+    options: of ``tufa_cli.formats.write``. With ``overwrite`` the parts before one that fails may
+    have replaced other files: they stay, and it is said. Raises TufaError.
+    """
+    from tufa_cli.formats import write
+    from tufa_cli.writing import check_writable
+
+    for part in parts:
+        if part.output.is_file():  # before the first part is written
+            check_writable(part.output, overwrite)
+    places = {place for part in parts for place in (part.output, *part.output.parents)}
+    new = {place for place in places if not place.exists()}
+    done: list[WriteReport] = []
+    try:
+        for part in parts:
+            done.append(write(part.images, part.output, format, overwrite, **options))
+    except TufaError:
+        if overwrite:
+            for part, _ in zip(parts, done, strict=False):
+                click.echo(f"Note: {part.label}{part.output} is written already", err=True)
+        else:
+            _take_back([path for report in done for path in report.files], new)
+        raise
+    return done
+
+
+def _take_back(files: Sequence[Path], new: set[Path]) -> None:
+    """Remove files, and their folders at or below those places that were not there before."""
+    for path in files:
+        path.unlink(missing_ok=True)
+    folders = {folder for path in files for folder in path.parents}
+    for folder in sorted(folders, reverse=True):
+        if not new.isdisjoint((folder, *folder.parents)):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def selection_lines(report: dict[str, Any]) -> Iterator[str]:
+    """The report of ``chosen`` and ``targets`` as lines for people."""
+    for step in report["selection"]:
+        line = f"{step['step']}: {_several(step, 'photos')}, {_several(step, 'faces')} left"
+        if "faces_dropped" in step:
+            faces, photos = (_several(step, f"{what}_dropped") for what in ("faces", "photos"))
+            line += f" ({faces} and {photos} dropped)"
+        yield line + "."
+    parts = report.get("parts", [])
+    total = sum(row["photos"] for row in parts)
+    for row in parts:
+        share = f"{100 * row['photos'] / total:.1f}%"
+        groups = "" if report["group_by"] == "photo" else f" in {_several(row, 'groups')}"
+        counts = f"{_several(row, 'photos')} ({share}), {_several(row, 'faces')}"
+        yield f"{row['part']}: {counts}{groups}."
+
+
+def _several(row: dict[str, Any], key: str) -> str:
+    """A count with its noun: "1 face", "2 faces"."""
+    noun = key.partition("_")[0]
+    return f"{row[key]} {noun.removesuffix('s') if row[key] == 1 else noun}"
