@@ -1,6 +1,6 @@
 """What we write, read by other programs: they must find the same faces.
 
-``pip install tufa-cli[oracles]`` brings the libraries, but not datumaro (it needs an older Pillow than
+``pip install tufa-cli[oracles]`` brings the libraries, not datumaro (it wants an older Pillow than
 constraints.txt has) and xtcocotools (to be built for the numpy at hand); without one its tests are
 skipped. The rules of dlib and Ultralytics, which are restated, and scipy and h5py on .mat files are
 in the tests of those formats.
