@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -191,10 +192,16 @@ def test_remarks_on_what_was_made_up(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: Any) -> None:
-    def full(self: Path, data: bytes) -> int:
+    def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
+    class Full(io.StringIO):
+        write = writelines = full
+
     monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write([image()], tmp_path / "a.pts", "pts", missing="sentinel")
+    monkeypatch.setattr(Path, "open", lambda *_, **__: Full())
     with pytest.raises(OutputError, match="No space left"):
         write([image()], tmp_path / "o.json", "coco")
     assert not list(tmp_path.iterdir())

@@ -24,10 +24,15 @@ MISSING_POLICIES: tuple[MissingPolicy, ...] = ("error", "drop-face", "sentinel")
 
 @dataclass(frozen=True)
 class Sniff:
-    """Whether a source looks like a format, and why (or why not) in a few words."""
+    """Whether a source looks like a format, and why (or why not) in a few words.
+
+    near: it is of this format's family and yet cannot be read, so that the reason is what a user
+    should hear where no other format says yes.
+    """
 
     yes: bool
     reason: str
+    near: bool = False
 
 
 @dataclass(frozen=True)
@@ -281,7 +286,8 @@ class Tally:
 def states(face: Face) -> list[int]:
     """(K) visibility of each point: 0 unlabelled, 1 occluded, 2 visible."""
     assert face.visibility is not None  # Face derives it when it is left out
-    return [int(value) for value in face.visibility]
+    found: list[int] = face.visibility.tolist()
+    return found
 
 
 def written_points(face: Face, first_pixel: float) -> NDArray[np.float64]:

@@ -196,7 +196,7 @@ class Preparation:
                 faces = faces[:1]  # said among the losses
             self.images += 1
             self.faces += len(faces)
-            yield replace(image, faces=faces)
+            yield image if faces == image.faces else replace(image, faces=faces)
 
     def _ready(self, image: AnnotatedImage, face: Face) -> Iterator[Face]:
         """The face as the format can write it, or nothing when it is dropped."""

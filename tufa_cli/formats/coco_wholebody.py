@@ -83,8 +83,8 @@ def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions)
     """One JSON file; parts of the person that are not known are zeros; raises OutputError."""
     first_pixel = options.base(CAPABILITIES.index_base)
     dialect = Dialect(lambda face: None, _category, _row, strict=False)
-    text = document(images, target, first_pixel, dialect)
-    write_lines(target, [text], options.overwrite)
+    lines = document(images, target, first_pixel, dialect)
+    write_lines(target, lines, options.overwrite)
     return [target]
 
 

@@ -13,7 +13,7 @@ takes annotations only for labels it has. "CVAT for video" (tracks) is refused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -117,16 +117,16 @@ class _File:
         self.seen.add(hash(path))
         if node.attributes.get("id") is not None:
             self.ids.add(identity)
-        image = AnnotatedImage(
+        return AnnotatedImage(
             path,
+            self._faces(node),
             width=node.size("width"),
             height=node.size("height"),
             split=node.attributes.get("subset") or None,
             root=str(self.root),
         )
-        return self._with_faces(image, node)
 
-    def _with_faces(self, image: AnnotatedImage, node: Node) -> AnnotatedImage:
+    def _faces(self, node: Node) -> tuple[Face, ...]:
         drafts: list[tuple[str | None, Node, Draft]] = []
         boxes: list[tuple[str | None, Node]] = []
         singles: dict[str | None, Draft] = {}
@@ -153,7 +153,7 @@ class _File:
         for _, shape, draft in drafts:
             draft.where = f"line {shape.line}"
             faces += self._face(draft, shape)
-        return replace(image, faces=tuple(faces))
+        return tuple(faces)
 
     def _face(self, draft: Draft, shape: Node) -> Iterator[Face]:
         try:
@@ -247,7 +247,12 @@ def _state(node: Node) -> int:
 
 def holds_attribute(name: str, value: object, face: Face) -> bool:
     """Any JSON value, under a name that XML can hold."""
-    return is_json(value) and to_text(name) == name != "" and name not in RESERVED
+    return is_json(value) and _is_name(name)
+
+
+@lru_cache(maxsize=1024)
+def _is_name(name: str) -> bool:
+    return to_text(name) == name != "" and name not in RESERVED
 
 
 def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:

@@ -85,8 +85,8 @@ def _others(values: list[Any]) -> dict[str, Any]:
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One JSON file of annotations; points of body and hands that are not known are zeros."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    text = document(images, target, first_pixel, Dialect(lambda face: None, _category, _row))
-    write_lines(target, [text], options.overwrite)
+    lines = document(images, target, first_pixel, Dialect(lambda face: None, _category, _row))
+    write_lines(target, lines, options.overwrite)
     return [target]
 
 

@@ -35,13 +35,20 @@ from tufa_cli.formats._files import (
 from tufa_cli.formats._json import (
     dump_json,
     entry,
+    first_object,
     is_json,
     json_lacks,
     load_json,
     photo_side,
     without,
 )
-from tufa_cli.formats._label_studio_regions import Results, drafts_of, parse_results
+from tufa_cli.formats._label_studio_regions import (
+    Results,
+    drafts_of,
+    full_task,
+    parse_results,
+    simple_regions,
+)
 from tufa_cli.formats._names import NAMES_SETTING, FaceClass, FaceClasses, Orders
 from tufa_cli.formats._xml import escaped
 from tufa_cli.writing import check_writable, replacing_text, write_text
@@ -63,12 +70,20 @@ _META = ("split", "width", "height", "attributes")
 
 
 def _sniff_file(path: Path) -> Sniff:
-    lacks = json_lacks(path, b"[", ("data", "annotations|predictions|completions"))
-    return Sniff(lacks is None, lacks or "a JSON list of tasks with data")
+    keys = ("data", "annotations|predictions|completions")
+    lacks = json_lacks(path, b"[", keys)
+    if lacks is None:
+        return Sniff(True, "a JSON list of tasks with data")
+    if json_lacks(path, b"{", (*keys, "result")) is None:
+        return Sniff(True, "a JSON object, one task with data")
+    row = first_object(path)
+    if row is not None and simple_regions(row):
+        return Sniff(True, "a JSON list of tasks as JSON-MIN has them")
+    return Sniff(False, lacks)
 
 
 def sniff(path: Path) -> Sniff:
-    """Yes for a JSON list of tasks with data and annotations or predictions."""
+    """Yes for JSON of tasks with data and annotations or predictions, and for JSON-MIN."""
     return sniff_any(path, SUFFIXES, _sniff_file)
 
 
@@ -99,6 +114,8 @@ class _File:
         self.orders = Orders(options, self._survey)
         self.root = options.root
         self.rows = load_json(path)
+        if isinstance(self.rows, dict) and "data" in self.rows:
+            self.rows = [self.rows]
         if not isinstance(self.rows, list):
             raise InputError(path, "not a Label Studio file: no list of tasks")
 
@@ -130,6 +147,7 @@ class _File:
             yield from names_in(drafts_of(task.results, task.predicted, quiet), label)
 
     def _task(self, number: int, row: Any, tally: Tally) -> _Task:
+        row = full_task(row)
         if not isinstance(row, dict):
             raise ValueError("not an object")
         if not isinstance(row.get("data"), dict):

@@ -65,13 +65,15 @@ def _sniff_file(path: Path) -> Sniff:
     if path.suffix.lower() == ".csv":
         names = column_names(path)
         if names and names[0].startswith("# ") and "VGG Image Annotator" in names[0]:
-            return Sniff(False, _VIA3)
+            return Sniff(False, _VIA3, near=True)
         if names and names[0] in ("filename", "#filename") and COLUMNS[5] in names:
             return Sniff(True, "CSV with filename and region_shape_attributes")
         return Sniff(False, "its first line does not name filename and region_shape_attributes")
     lacks = json_lacks(path, b"{", ("filename", "regions"))
     if lacks and json_lacks(path, b"{", ("metadata", "xy", "vid|av")) is None:
-        return Sniff(False, _VIA3)
+        return Sniff(False, _VIA3, near=True)
+    if lacks and json_lacks(path, b"{", ("_via_img_metadata",)) is None:
+        return Sniff(False, "a project without photos", near=True)
     return Sniff(lacks is None, lacks or "JSON with filename and regions")
 
 
