@@ -215,6 +215,11 @@ def first(items: Iterable[str], count: int = 3) -> str:
     return ", ".join(items[:count]) + more
 
 
+def several_files(photos: int) -> str:
+    """The remark on photos whose faces went to a file each."""
+    return f"{photos} photo{'s' * (photos != 1)} with several faces: files NAME_1, NAME_2"
+
+
 def one_of(options: ReadOptions, setting: str, values: Sequence[str]) -> str:
     """A setting that is one of these words, the first when it is not given; raises TufaError."""
     value = options.settings.get(setting, values[0])
