@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,27 +161,28 @@ def folder_of(source: Path) -> Path:
     return source if source.is_dir() else source.parent
 
 
-def face_places(photos: Sequence[str], target: Path) -> list[Path]:
-    """Where each face goes: ``NAME.pts``, or ``NAME_1.pts``, ``NAME_2.pts`` for several.
+def face_places(photos: Sequence[str], target: Path) -> list[str]:
+    """Where below ``target`` each face goes: ``NAME.pts``, or ``NAME_1.pts``, ``NAME_2.pts`` for
+    several.
 
     photos: the photo of each face. Raises OutputError when two faces would go to one file, or a
     photo's path leaves the folder.
     """
-    places: dict[Path, str] = {}
+    places: dict[str, str] = {}  # text takes a fraction of the memory of paths
     counts = Counter(photos)
     numbers: Counter[str] = Counter()
     for photo in photos:
-        stem = inside(target, photo)
-        stem = stem.with_name(stem.stem)
+        inside(target, photo)
+        path = PurePosixPath(photo)
         numbers[photo] += 1
         suffix = f"_{numbers[photo]}" if counts[photo] > 1 else ""
-        path = stem.with_name(f"{stem.name}{suffix}.pts")
-        if path in places:
+        place = path.with_name(f"{path.stem}{suffix}.pts").as_posix()
+        if place in places:
             raise OutputError(
-                f"{path}: faces of both {places[path]} and {photo} would go here",
+                f"{target / place}: faces of both {places[place]} and {photo} would go here",
                 "convert them to two folders, or to coco",
             )
-        places[path] = photo
+        places[place] = photo
     return list(places)
 
 
@@ -210,14 +211,14 @@ def write_face_files(
                 photos.append(image.path)
         places = face_places(photos, target)
         for number, place in enumerate(places):
-            path = staged / place.relative_to(target)
+            path = staged / place
             path.parent.mkdir(parents=True, exist_ok=True)
             (staged / _NUMBERED / str(number)).rename(path)
         if places:
             (staged / _NUMBERED).rmdir()
     if several:
         options.note(several_files(several))
-    return places
+    return [target / place for place in places]
 
 
 def _write_only_face(
