@@ -24,10 +24,11 @@ from skimage.data import astronaut
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.detect import make_detector
 from tufa_cli.detect.base import BoxPlane, Detections, Detector
-from tufa_cli.detect.finder import find
+from tufa_cli.detect.finder import MOST_JUDGED, find
 from tufa_cli.detect.finder_net import fused
 from tufa_cli.detect.finder_weights import load_finder
 from tufa_cli.detect.haar import haar_available
+from tufa_cli.detect.second_look import second_look
 from tufa_cli.evaluation.detection import DetectionReport, detection_report
 from tufa_cli.formats import read
 from tufa_cli.geometry.boxes import iou
@@ -145,7 +146,15 @@ def print_row(name: str, report: DetectionReport, own: bool) -> None:
 
 def speed(yunet: Path, weights: Path | None, repeats: int = 60) -> None:
     """Milliseconds at the same input size, each in turn so that a busy machine hits both alike."""
-    network = fused(load_finder(weights).model)
+    loaded = load_finder(weights)
+    network = fused(loaded.model)
+    second = None if loaded.second is None else fused(loaded.second)
+
+    def look(picture: np.ndarray) -> None:
+        boxes, scores, points = (part[:MOST_JUDGED] for part in find(network, picture, np.ones(2)))
+        if second is not None and len(boxes):
+            second_look(second, picture, boxes, scores, points)
+
     print("\n| input | finder, ms | YuNet, ms | ratio |\n|---|---|---|---|")
     for width, height in ((320, 320), (640, 480), (800, 608), (1024, 768)):
         picture = cv2.resize(astronaut(), (width, height), interpolation=cv2.INTER_LINEAR)
@@ -154,7 +163,7 @@ def speed(yunet: Path, weights: Path | None, repeats: int = 60) -> None:
         times: tuple[list[float], list[float]] = ([], [])
         for _ in range(repeats):
             for mine, run in enumerate(
-                (lambda p=picture: find(network, p, np.ones(2)), lambda p=reverse: other.detect(p))  # noqa: B023
+                (lambda p=picture: look(p), lambda p=reverse: other.detect(p))  # noqa: B023
             ):
                 began = time.perf_counter()
                 run()

@@ -149,7 +149,7 @@ def test_the_json_report(annotate, photos, tmp_path):
 
 def test_options_choose_the_faces(annotate, photos, portrait):
     assert annotate(photos / "a.jpg", "--min-face", 500).json["annotations"] == []
-    assert annotate(photos / "a.jpg", "--min-score", 0.99).json["annotations"] == []
+    assert annotate(photos / "a.jpg", "--min-score", 0.9999).json["annotations"] == []
     assert annotate(photos / "a.jpg", min_confidence=0.99).json["annotations"] == []
     both = Image.fromarray(np.hstack([portrait.pixels] * 2))
     both.save(photos / "two.png")

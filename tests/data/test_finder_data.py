@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from tufa_cli.annotation import AnnotatedImage, Face
+from tufa_cli.data import finder_layers as layers
 from tufa_cli.data import finder_scenes as scenes
 from tufa_cli.data.finder_scenes import HardRegion, SceneConfig, SceneMaker, Scenes, collate_scenes
 from tufa_cli.data.finder_store import (
@@ -129,7 +131,7 @@ def test_a_mirrored_batch_is_the_batch_of_mirrored_scenes():
     five = np.array([[[40.0, 45], [60, 46], [49, 55], [42, 66], [57, 65]]])
     faces = FinderFaces(np.array([[31.0, 30, 40, 50]]), np.ones(1, bool), five)
     plain = collate_scenes([(picture, targets_of(faces, 96))] * 2)
-    other = scenes._mirrored(faces, 96)
+    other = layers.mirrored_faces(faces, 96)
     wanted = collate_scenes([(picture[:, ::-1].copy(), targets_of(other, 96))] * 2)
     made = scenes.mirrored_batch(plain)
     assert (made.pictures == wanted.pictures).all()
@@ -147,12 +149,12 @@ def test_points_move_with_the_pixels(degrees, scale):
     cv2.circle(photo, (90, 50), 8, (255, 255, 255), -1)
     points = np.full((1, 5, 2), (90.0, 50.0))
     faces = FinderFaces(np.array([[70.0, 30, 40, 40]]), np.ones(1, bool), points)
-    matrix = scenes._similarity(
+    matrix = layers.similarity(
         scale, np.deg2rad(degrees), np.array([80.0, 60]), np.array([75.0, 75])
     )
     picture = np.zeros((150, 150, 3), np.uint8)
-    scenes._draw(picture, photo, matrix)
-    moved = scenes._moved(faces, matrix)
+    layers.draw_layer(picture, photo, matrix)
+    moved = layers.moved_faces(faces, matrix)
     ys, xs = np.nonzero(picture[..., 0] > 127)
     np.testing.assert_allclose([xs.mean(), ys.mean()], moved.points[0, 0], atol=0.6)
     middle = moved.boxes[0, :2] + moved.boxes[0, 2:] / 2
@@ -163,7 +165,7 @@ def test_points_move_with_the_pixels(degrees, scale):
 def test_a_mirrored_face_keeps_its_left_eye_on_the_left():
     five = np.array([[[10.0, 5], [20, 5], [15, 9], [11, 12], [19, 12]]])
     faces = FinderFaces(np.array([[8.0, 0, 14, 16]]), np.ones(1, bool), five)
-    mirrored = scenes._mirrored(faces, 100)
+    mirrored = layers.mirrored_faces(faces, 100)
     assert mirrored.points[0, 0, 0] < mirrored.points[0, 1, 0]
     np.testing.assert_allclose(mirrored.points[0, 0], (79, 5))
     np.testing.assert_allclose(mirrored.boxes, [[77, 0, 14, 16]])
@@ -174,7 +176,7 @@ def test_what_is_covered_is_gone_and_half_covered_is_ignored():
     faces = FinderFaces(boxes, np.ones(3, bool), np.zeros((3, 5, 2)))
     covered = np.zeros((96, 96), np.uint8)
     covered[:, :40] = 1
-    left = scenes._hidden(faces, covered)
+    left = layers.uncovered_faces(faces, covered)
     assert left.boxes[:, 0].tolist() == [35, 80] and left.sure.tolist() == [False, True]
 
 
@@ -216,3 +218,34 @@ def test_teacher_boxes_are_read_and_mistakes_named(tmp_path):
     path.write_text('{"photo": "a"}\n')
     with pytest.raises(InputError, match="boxes x y w h score"):
         read_boxes(path)
+
+
+def test_a_face_that_fades_in_covers_its_place_and_brings_no_neighbour(store):
+    photos = FinderPhotos(store)
+    maker = SceneMaker(photos, CONFIG)
+    box = photos.faces(0).boxes[0]
+    below = scenes.Scene(
+        np.zeros((96, 96, 3), np.uint8),
+        FinderFaces(box[None] + [2.0, 1, 0, 0], np.array([True]), np.full((1, 5, 2), np.nan)),
+    )
+    matrix = layers.similarity(1.0, 0.0, box[:2] + box[2:] / 2, np.array([48.0, 48]))
+    moved = layers.moved_faces(below.faces, matrix)
+    made = maker._lay_soft(
+        scenes.Scene(below.picture, moved), 0, matrix, box, np.random.default_rng(1)
+    )
+    # Its own face, neither the one that it hides nor the photo's other face; noise in the middle,
+    # nothing at the border.
+    assert made.faces.sure.tolist() == [True]
+    np.testing.assert_allclose(made.faces.boxes[0], [33, 28, 30, 40], atol=1e-6)
+    assert made.picture[40:56, 40:56].std() > 50 and not made.picture[:, 0].any()
+
+
+@pytest.mark.parametrize("changes", [{"soft": 1.0, "mosaic": 1.0}, {"decoys": 1.0}])
+def test_scenes_with_all_kinds_of_layers_repeat_themselves(store, changes):
+    maker = SceneMaker(FinderPhotos(store), replace(CONFIG, **changes))
+    for number in range(20):
+        first, second = (maker.make(np.random.default_rng([3, number])) for _ in range(2))
+        assert np.array_equal(first.picture, second.picture)
+        boxes = first.faces.boxes[first.faces.sure]
+        middles = boxes[:, :2] + boxes[:, 2:] / 2
+        assert ((middles > 0) & (middles < 96)).all()

@@ -16,7 +16,7 @@ from tufa_cli.data.finder_store import FinderPhotos, write_store
 from tufa_cli.detect.base import Detections
 from tufa_cli.detect.finder_weights import load_finder
 from tufa_cli.errors import ProblemsError, TufaError
-from tufa_cli.training.finder_config import FinderTrainConfig, load_finder_config
+from tufa_cli.training.finder_config import FinderTrainConfig, SecondTrainConfig, load_finder_config
 from tufa_cli.training.finder_loop import train_finder
 from tufa_cli.training.finder_loss import giou
 from tufa_cli.training.finder_mining import false_alarms
@@ -38,9 +38,10 @@ def config(tmp_path_factory):
     store = folder / "store.h5"
     write_store([("group", images[:3]), ("one", images[3:])], store, lambda i: np.zeros((0, 5)))
     scenes = SceneConfig(size=96, smallest=16, largest=60, pasted=2)
+    second = SecondTrainConfig(scenes=12, lowest=0.02, steps=3, batch_size=8)
     return FinderTrainConfig(
         store=str(store), steps=40, batch_size=4, lr=4e-3, warmup=5, ema=0.9, mine_at=(0.5,),
-        mine_photos=3, save_every=10, device="cpu", workers=0, scenes=scenes,
+        mine_photos=3, save_every=10, device="cpu", workers=0, scenes=scenes, second=second,
     )  # fmt: skip
 
 
@@ -54,7 +55,14 @@ def test_it_learns_and_a_stop_in_between_changes_nothing(config, tmp_path):
     rows = list(csv.reader((tmp_path / "whole" / "metrics.csv").open()))
     totals = [float(value) for _, name, value in rows if name == "total"]
     assert totals[-1] < totals[0]
-    assert load_finder(tmp_path / "whole" / "final.pt").meta["step"] == 40
+    made = load_finder(tmp_path / "whole" / "final.pt")
+    assert made.meta["step"] == 40 and made.second is not None
+    # Another run may start from what this one made.
+    onward = replace(config, init=str(tmp_path / "whole" / "final.pt"), mine_at=())
+    first = train_finder(onward, tmp_path / "onward", stop_at=1).average.state_dict()
+    for name, tensor in made.model.state_dict().items():
+        if name.endswith("weight"):
+            torch.testing.assert_close(tensor, first[name], rtol=0.2, atol=0.2, msg=name)
 
 
 def test_a_run_is_neither_overwritten_nor_mixed(config, tmp_path):
@@ -92,7 +100,8 @@ def test_giou_of_equal_and_of_distant_boxes():
 
 
 def test_the_shipped_config_and_mistakes(checkout):
-    assert load_finder_config(checkout / "examples" / "finder.yaml").sources
+    for name in ("finder", "finder_more"):
+        assert load_finder_config(checkout / "examples" / f"{name}.yaml").sources
     with pytest.raises(ProblemsError) as caught:
         load_finder_config(None, ["stepz=3", "scenes.turn=1", "lr=fast"])
     assert len(caught.value.problems) == 3

@@ -61,7 +61,7 @@ def train_finder(
     from tufa_cli.training.finder_loop import train_finder as run
 
     state = run(settings, out, resume=resume, stop_at=stop_at, report=_line)
-    if state.step < min(settings.steps, stop_at or settings.steps):
+    if state.interrupted:
         click.echo(f"Stopped after step {state.step}; --resume goes on.", err=True)
         click.get_current_context().exit(130)
 
@@ -79,5 +79,11 @@ def _line(progress: FinderProgress) -> None:
         )
     elif progress.kind == "mined":
         click.echo(f"{at}  {progress.mined} false alarms to be shown again", err=True)
+    elif progress.kind == "searched":
+        click.echo(f"second look: {at.replace('step', 'scene')}", err=True)
+    elif progress.kind == "second":
+        losses = progress.losses
+        told = f"loss {losses['second']:.3f}  right {losses['right']:.1%}"
+        click.echo(f"second look: {at}  {told}", err=True)
     elif progress.kind == "done":
         click.echo(progress.path)

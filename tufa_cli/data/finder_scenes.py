@@ -19,14 +19,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from tufa_cli.data.finder_layers import (
+    FLIP,
+    Rgb,
+    Scene,
+    draw_layer,
+    faces_inside,
+    joined_faces,
+    mirrored_faces,
+    mostly_inside,
+    moved_faces,
+    quarter_turned,
+    share_on_mask,
+    similarity,
+    uncovered_faces,
+)
 from tufa_cli.data.finder_store import FinderFaces, FinderPhotos
 from tufa_cli.data.finder_targets import Targets, targets_of
 from tufa_cli.detect.finder_net import STRIDES
 
-Rgb = NDArray[np.uint8]
 FloatArray = NDArray[np.float64]
-#: Order of the five points on the mirrored face.
-_FLIP = [1, 0, 2, 4, 3]
 #: Faces with less of their box inside the picture are regions to ignore.
 _VISIBLE = 0.45
 
@@ -39,8 +51,10 @@ class SceneConfig:
     mosaic: chance of photos laid over the first, at most ``pasted``. turned: chance of a turn
     by any angle, otherwise it has a standard deviation of ``rotation`` degrees. crowded: chance
     that the first photo is of the sources ``crowds`` (those with many faces and much background).
-    hard: chance that a false alarm is laid in, once some are known. flip, gray, blur, noise, jpeg:
-    chance of each.
+    soft: chance that of a photo laid over others only the surroundings of one face are seen, fading
+    out: a face must not be told by the straight edge of its photo. decoys: chance of pieces without
+    a face, with straight edges, for the same reason. hard: chance that a false alarm is laid in,
+    once some are known. flip, gray, blur, noise, jpeg: chance of each.
     """
 
     size: int = 320
@@ -52,6 +66,8 @@ class SceneConfig:
     turned: float = 0.22
     crowded: float = 0.6
     crowds: tuple[str, ...] = ("group",)
+    soft: float = 0.6
+    decoys: float = 0.4
     hard: float = 0.5
     flip: float = 0.5
     gray: float = 0.1
@@ -68,13 +84,6 @@ class HardRegion(NamedTuple):
     y: float
     w: float
     h: float
-
-
-class Scene(NamedTuple):
-    """A picture (S, S, 3) uint8 RGB and its faces."""
-
-    picture: Rgb
-    faces: FinderFaces
 
 
 class SceneMaker:
@@ -98,8 +107,10 @@ class SceneMaker:
         scene = self._lay(scene, photo, self._first_map(photo, rng), rng)
         if rng.random() < config.mosaic:
             for _ in range(int(rng.integers(1, config.pasted + 1))):
-                photo = int(rng.choice(self.singles))
-                scene = self._lay(scene, photo, self._pasted_map(photo, rng), rng)
+                scene = self._paste(scene, rng)
+        if rng.random() < config.decoys:
+            for _ in range(int(rng.integers(1, 4))):
+                scene = self._lay_decoy(scene, rng)
         if self.hard and rng.random() < config.hard:
             for _ in range(int(rng.integers(1, 4))):
                 region = self.hard[int(rng.integers(len(self.hard)))]
@@ -120,8 +131,8 @@ class SceneMaker:
         moved = FinderFaces(
             faces.boxes - [left, top, 0, 0], faces.sure, faces.points - (left, top)
         ).scaled(size / side)
-        scene = Scene(picture, _inside(moved, np.array([size, size], float), 0.0))
-        return _quarter_turned(scene, int(rng.integers(4)) if rng.random() < 0.2 else 0)
+        scene = Scene(picture, faces_inside(moved, np.array([size, size], float), 0.0))
+        return quarter_turned(scene, int(rng.integers(4)) if rng.random() < 0.2 else 0)
 
     def _first_map(self, photo: int, rng: np.random.Generator) -> FloatArray:
         """(2, 3) photo to picture: around a face, or anywhere; the picture is mostly filled."""
@@ -142,20 +153,90 @@ class SceneMaker:
             scale = fill * float(np.exp(rng.uniform(-0.2, 1.6)))
             place = rng.uniform(0, 1, 2) * (width, height)
             target = config.size * rng.uniform(0.25, 0.75, 2)
-        return _similarity(scale, self._turn(rng), place, target)
+        return similarity(scale, self._turn(rng), place, target)
 
-    def _pasted_map(self, photo: int, rng: np.random.Generator) -> FloatArray:
-        """(2, 3) photo to picture: its largest face at a random size and place."""
+    def _paste(self, scene: Scene, rng: np.random.Generator) -> Scene:
+        """One face of another photo over the scene: with all of its photo, or fading out."""
+        soft = rng.random() < self.config.soft
+        # A crowd's photo would hide the scene: of those only one face's surroundings are taken.
+        pool = self.crowds if soft and rng.random() < 0.3 else self.singles
+        photo = int(rng.choice(pool))
         _, height, width = (int(v) for v in self.photos.rows[photo])
-        faces = self.photos.faces(photo)
+        boxes = self.photos.faces(photo).boxes[self.photos.faces(photo).sure]
         middle, side = np.array([width, height]) / 2, float(max(height, width)) * 0.6
-        if faces.sure.any():
-            boxes = faces.boxes[faces.sure]
-            box = boxes[boxes[:, 2:].prod(axis=1).argmax()]
+        if len(boxes):
+            # The largest of a portrait, any of a crowd.
+            largest = int(boxes[:, 2:].prod(axis=1).argmax())
+            box = boxes[int(rng.integers(len(boxes))) if soft else largest]
             middle, side = box[:2] + box[2:] / 2, float(max(box[2:]))
         scale = min(self._size(rng, 0.55) / side, 2.0)
         target = self.config.size * rng.uniform(0.02, 0.98, 2)
-        return _similarity(scale, self._turn(rng), middle, target)
+        matrix = similarity(scale, self._turn(rng), middle, target)
+        if not (soft and len(boxes)):
+            return self._lay(scene, photo, matrix, rng)
+        return self._lay_soft(scene, photo, matrix, box, rng)
+
+    def _lay_soft(
+        self,
+        scene: Scene,
+        photo: int,
+        matrix: FloatArray,
+        box: FloatArray,
+        rng: np.random.Generator,
+    ) -> Scene:
+        """The surroundings of one face over the scene, fading out."""
+        pixels, faces = self.photos.pixels(photo), self.photos.faces(photo)
+        reach = box[2:] * rng.uniform(0.6, 1.3, 2)
+        middle = box[:2] + box[2:] * [0.5, rng.uniform(0.4, 0.7)]
+        low = np.clip(np.floor(middle - 1.5 * reach), 0, None).astype(int)
+        high = np.ceil(middle + 1.5 * reach).astype(int)
+        part = pixels[low[1] : high[1], low[0] : high[0]]
+        shift = np.column_stack([np.zeros((2, 2)), matrix[:, :2] @ low])
+        layer = scene.picture.copy()
+        covered = draw_layer(layer, part, matrix + shift).astype(np.float32)
+        size = self.config.size
+        # Distance from the face's middle in units of the reach, seen from the picture's pixels.
+        back = np.linalg.inv(matrix[:, :2])
+        y, x = np.mgrid[:size, :size].astype(np.float32)
+        offset = np.stack([x - matrix[0, 2], y - matrix[1, 2]], axis=-1) @ back.T.astype(np.float32)
+        far = np.linalg.norm((offset - middle) / reach, axis=-1)
+        width = rng.uniform(0.05, 0.5)
+        alpha = np.clip((1 + width / 2 - far) / width, 0, 1).astype(np.float32) * covered
+        picture = scene.picture + (layer.astype(np.float32) - scene.picture) * alpha[..., None]
+        seen = (alpha > 0.5).astype(np.uint8)
+        moved = moved_faces(faces, matrix)
+        share = np.array([share_on_mask(seen, face) for face in moved.boxes])
+        ours = FinderFaces(
+            moved.boxes[share > 0.3], (moved.sure & (share > 0.7))[share > 0.3],
+            moved.points[share > 0.3],
+        )  # fmt: skip
+        return Scene(
+            np.round(picture).astype(np.uint8),
+            joined_faces(uncovered_faces(scene.faces, seen), ours),
+        )
+
+    def _lay_decoy(self, scene: Scene, rng: np.random.Generator) -> Scene:
+        """A piece of a photo that holds no face, with straight edges, over the scene."""
+        photo = int(rng.choice(self.crowds if rng.random() < 0.5 else self.singles))
+        _, height, width = (int(v) for v in self.photos.rows[photo])
+        boxes = self.photos.faces(photo).boxes
+        for _ in range(4):
+            side = float(min(height, width) * rng.uniform(0.15, 0.6))
+            low = rng.uniform(0, 1, 2) * (np.array([width, height]) - side)
+            touches = (boxes[:, :2] < low + side) & (boxes[:, :2] + boxes[:, 2:] > low)
+            if not touches.all(axis=1).any():
+                break
+        else:
+            return scene
+        left, top = low.astype(int)
+        part = self.photos.pixels(photo)[top : top + int(side), left : left + int(side)]
+        shown = float(np.exp(rng.uniform(*np.log([16.0, 160.0]))))
+        target = self.config.size * rng.uniform(0.02, 0.98, 2)
+        middle = np.full(2, side / 2)
+        covered = draw_layer(
+            scene.picture, part, similarity(shown / side, self._turn(rng), middle, target)
+        )
+        return Scene(scene.picture, uncovered_faces(scene.faces, covered))
 
     def _size(self, rng: np.random.Generator, most: float = 1.0) -> float:
         low, high = np.log([self.config.smallest, self.config.largest * most])
@@ -172,9 +253,12 @@ class SceneMaker:
         """A photo over the scene; faces that it hides are gone, its own are added."""
         pixels, faces = self.photos.pixels(photo), self.photos.faces(photo)
         if rng.random() < self.config.flip:
-            pixels, faces = pixels[:, ::-1], _mirrored(faces, pixels.shape[1])
-        covered = _draw(scene.picture, pixels, matrix)
-        return Scene(scene.picture, _joined(_hidden(scene.faces, covered), _moved(faces, matrix)))
+            pixels, faces = pixels[:, ::-1], mirrored_faces(faces, pixels.shape[1])
+        covered = draw_layer(scene.picture, pixels, matrix)
+        return Scene(
+            scene.picture,
+            joined_faces(uncovered_faces(scene.faces, covered), moved_faces(faces, matrix)),
+        )
 
     def _lay_region(self, scene: Scene, region: HardRegion, rng: np.random.Generator) -> Scene:
         """The surroundings of a false alarm over the scene, about as large as it was seen."""
@@ -189,107 +273,13 @@ class SceneMaker:
         side = float(np.exp(rng.uniform(*np.log([12.0, 140.0]))))
         target = self.config.size * rng.uniform(0.05, 0.95, 2)
         turn = self._turn(rng)
-        matrix = _similarity(side / max(region.w, region.h), turn, middle - low, target)
-        covered = _draw(scene.picture, pixels[low[1] : high[1], low[0] : high[0]], matrix)
-        inside = _inside(part, (high - low).astype(float), 0.8)
-        return Scene(scene.picture, _joined(_hidden(scene.faces, covered), _moved(inside, matrix)))
-
-
-def _quarter_turned(scene: Scene, quarters: int) -> Scene:
-    """The scene turned by right angles, clockwise."""
-    if not quarters:
-        return scene
-    size = len(scene.picture)
-    picture = np.ascontiguousarray(np.rot90(scene.picture, -quarters))
-    middle = np.full(2, (size - 1) / 2)
-    return Scene(
-        picture, _moved(scene.faces, _similarity(1.0, quarters * np.pi / 2, middle, middle))
-    )
-
-
-def _joined(first: FinderFaces, second: FinderFaces) -> FinderFaces:
-    pairs = zip(
-        (first.boxes, first.sure, first.points),
-        (second.boxes, second.sure, second.points),
-        strict=True,
-    )
-    return FinderFaces(*(np.concatenate(pair) for pair in pairs))
-
-
-def _similarity(scale: float, turn: float, place: FloatArray, target: FloatArray) -> FloatArray:
-    """(2, 3) that turns and scales, and carries ``place`` to ``target``."""
-    linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    return np.column_stack([linear, target - linear @ place])
-
-
-def _draw(picture: Rgb, pixels: Rgb, matrix: FloatArray) -> NDArray[np.uint8]:
-    """Draw ``pixels`` onto ``picture`` in place; where it covers it: (S, S) 0 or 1."""
-    scale = float(np.sqrt(np.linalg.det(matrix[:, :2])))
-    height, width = pixels.shape[:2]
-    mask = np.zeros(picture.shape[:2], np.uint8)
-    corners = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], float)
-    outline = corners @ matrix[:, :2].T + matrix[:, 2]
-    cv2.fillConvexPoly(mask, np.round(outline).astype(np.int32), 1)
-    if scale < 0.7:
-        # Shrink by area first: sampling alone would leave grain that no small photo has.
-        size = (max(2, round(width * scale)), max(2, round(height * scale)))
-        factor = np.array(size) / (width, height)
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        linear = matrix[:, :2] / factor
-        matrix = np.column_stack([linear, matrix[:, 2] + linear @ (0.5 - factor / 2)])
-    cv2.warpAffine(
-        np.ascontiguousarray(pixels), matrix, picture.shape[1::-1],
-        dst=picture, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT,
-    )  # fmt: skip
-    return mask
-
-
-def _mirrored(faces: FinderFaces, width: int) -> FinderFaces:
-    boxes, points = faces.boxes.copy(), faces.points[:, _FLIP].copy()
-    boxes[:, 0] = width - 1 - boxes[:, 0] - boxes[:, 2]
-    points[..., 0] = width - 1 - points[..., 0]
-    return FinderFaces(boxes, faces.sure, points)
-
-
-def _moved(faces: FinderFaces, matrix: FloatArray) -> FinderFaces:
-    """Faces under a similarity; a turned box is that of the turned ellipse in the box."""
-    linear, shift = matrix[:, :2], matrix[:, 2]
-    middles = (faces.boxes[:, :2] + faces.boxes[:, 2:] / 2) @ linear.T + shift
-    sizes = np.sqrt(faces.boxes[:, 2:] ** 2 @ (linear**2).T)
-    points = faces.points @ linear.T + shift
-    return FinderFaces(np.hstack([middles - sizes / 2, sizes]), faces.sure, points)
-
-
-def _hidden(faces: FinderFaces, covered: NDArray[np.uint8]) -> FinderFaces:
-    """Without the faces that are mostly covered; half covered ones become regions to ignore."""
-    if not len(faces.boxes):
-        return faces
-    share = np.array([_mean(covered, box) for box in faces.boxes])
-    kept = share < 0.7
-    sure = faces.sure & (share < 0.25)
-    return FinderFaces(faces.boxes[kept], sure[kept], faces.points[kept])
-
-
-def _mean(mask: NDArray[np.uint8], box: FloatArray) -> float:
-    height, width = mask.shape
-    left, top = np.clip(np.floor(box[:2]), 0, (width - 1, height - 1)).astype(int)
-    right, bottom = np.clip(np.ceil(box[:2] + box[2:]), (left + 1, top + 1), (width, height))
-    return float(mask[top : int(bottom), left : int(right)].mean())
-
-
-def _inside(faces: FinderFaces, size: FloatArray, whole: float) -> FinderFaces:
-    """The faces that touch a part of a photo; those with a share below ``whole`` are not sure."""
-    far = faces.boxes[:, :2] + faces.boxes[:, 2:]
-    touches = ((faces.boxes[:, :2] < size) & (far > 0)).all(axis=1)
-    sure = faces.sure & _whole(faces, size, whole)
-    return FinderFaces(faces.boxes[touches], sure[touches], faces.points[touches])
-
-
-def _whole(faces: FinderFaces, size: FloatArray, share: float) -> NDArray[np.bool_]:
-    """(N,) whether so much of a box lies inside a picture of that size."""
-    low = np.clip(faces.boxes[:, :2], 0, size)
-    high = np.clip(faces.boxes[:, :2] + faces.boxes[:, 2:], 0, size)
-    return (high - low).prod(axis=1) >= share * faces.boxes[:, 2:].prod(axis=1)
+        matrix = similarity(side / max(region.w, region.h), turn, middle - low, target)
+        covered = draw_layer(scene.picture, pixels[low[1] : high[1], low[0] : high[0]], matrix)
+        inside = faces_inside(part, (high - low).astype(float), 0.8)
+        return Scene(
+            scene.picture,
+            joined_faces(uncovered_faces(scene.faces, covered), moved_faces(inside, matrix)),
+        )
 
 
 def _worth(faces: FinderFaces, config: SceneConfig) -> FinderFaces:
@@ -298,7 +288,7 @@ def _worth(faces: FinderFaces, config: SceneConfig) -> FinderFaces:
     size = np.array([config.size, config.size], float)
     middles = faces.boxes[:, :2] + faces.boxes[:, 2:] / 2
     sure = faces.sure & (sides >= 0.85 * config.smallest) & (sides <= 1.15 * config.size)
-    sure &= _whole(faces, size, _VISIBLE) & ((middles > 0) & (middles < size)).all(axis=1)
+    sure &= mostly_inside(faces, size, _VISIBLE) & ((middles > 0) & (middles < size)).all(axis=1)
     return FinderFaces(faces.boxes, sure, faces.points)
 
 
@@ -306,15 +296,18 @@ def _disturbed(picture: Rgb, config: SceneConfig, rng: np.random.Generator) -> R
     """Light, colour, blur, noise and compression."""
     levels = np.arange(256, dtype=np.float32) / 255
     curves = []
-    gamma, gain, lift = np.exp(rng.normal() * 0.3), np.exp(rng.normal() * 0.15), rng.normal() * 0.07
+    # Night photos and dark skin are rarer in the sources than among faces.
+    gamma, gain = np.exp(rng.normal() * 0.45 + 0.1), np.exp(rng.normal() * 0.25 - 0.05)
+    flat = np.exp(-abs(rng.normal()) * 0.5) if rng.random() < 0.4 else 1.0
+    lift = rng.normal() * 0.07 + 0.5 * (1 - flat) * rng.random()
     for tint in rng.normal(size=3) * 0.05:
-        curve = levels**gamma * gain * (1 + tint) + lift
+        curve = levels**gamma * gain * flat * (1 + tint) + lift
         curves.append(np.clip(curve * 255, 0, 255).astype(np.uint8))
     picture = cv2.LUT(picture, np.stack(curves, axis=-1).reshape(1, 256, 3))
     if rng.random() < config.gray:
         picture = np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=-1)
     if rng.random() < config.blur:
-        sigma = float(rng.uniform(0.4, 1.6))
+        sigma = float(rng.uniform(0.4, 2.2))
         picture = cv2.GaussianBlur(picture, (0, 0), sigma)
     if rng.random() < config.noise:
         noise = np.empty(picture.shape, np.int16)
@@ -341,7 +334,7 @@ def mirrored_batch(batch: SceneBatch) -> SceneBatch:
     others = _mirror_cells(size)
     targets = batch.targets
     scene, cell = targets.index // len(others), targets.index % len(others)
-    points = targets.points[:, _FLIP] * torch.tensor([-1.0, 1.0])
+    points = targets.points[:, FLIP] * torch.tensor([-1.0, 1.0])
     return SceneBatch(
         batch.pictures.flip(2),
         Targets(
@@ -349,7 +342,7 @@ def mirrored_batch(batch: SceneBatch) -> SceneBatch:
             scene * len(others) + others[cell],
             targets.edges[:, [2, 1, 0, 3]],
             points,
-            targets.known[:, _FLIP],
+            targets.known[:, FLIP],
             targets.sizes,
         ),
     )

@@ -13,6 +13,7 @@ from tufa_cli.detect.base import Detections, RgbImage, no_detections
 from tufa_cli.detect.finder_net import Cells, FinderNet, cell_middles, fused
 from tufa_cli.detect.finder_weights import FinderWeights, load_finder
 from tufa_cli.detect.search import boxes_to_photo, points_to_photo, shrink_to_area, suppress
+from tufa_cli.detect.second_look import second_look
 
 FloatArray = NDArray[np.float64]
 
@@ -32,6 +33,8 @@ _SMALLEST_SIDE = 8
 _LOWEST_SCORE = 0.1
 _OVERLAP = 0.4
 _MOST_FINDS = 1000
+#: So many of them, the best ones, are looked at again.
+MOST_JUDGED = 80
 
 
 class FinderDetector:
@@ -49,6 +52,7 @@ class FinderDetector:
         self.box_plane = loaded.box_plane
         self.min_score = loaded.min_score
         self._network = fused(loaded.model)
+        self._second = None if loaded.second is None else fused(loaded.second)
 
     def detect(self, image: RgbImage, photo: str | None = None) -> Detections:
         """Faces from about 10 px at the search size to larger than the photo."""
@@ -58,7 +62,11 @@ class FinderDetector:
         boxes, scores, points = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         best = np.argsort(-scores, kind="stable")[:_MOST_FINDS]
         keep = best[suppress(boxes[best], scores[best], _OVERLAP)]
-        return Detections(boxes[keep], scores[keep], points[keep])
+        if self._second is None or not len(keep):
+            return Detections(boxes[keep], scores[keep], points[keep])
+        keep = keep[:MOST_JUDGED]
+        judged = second_look(self._second, image, boxes[keep], scores[keep], points[keep])
+        return judged.take(suppress(judged.boxes, judged.scores, _OVERLAP))
 
 
 def search_sizes(image: RgbImage) -> list[tuple[RgbImage, FloatArray]]:

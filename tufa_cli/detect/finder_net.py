@@ -12,11 +12,13 @@ import copy
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+
+Network = TypeVar("Network", bound=nn.Module)
 
 STRIDES = (8, 16, 32)
 #: Pixels at 0 lie in the middle of the range, so that the padding of convolutions is grey.
@@ -63,7 +65,7 @@ class Cells(NamedTuple):
     points: Tensor
 
 
-class _Separable(nn.Module):
+class Separable(nn.Module):
     """Depthwise 3 x 3, pointwise, norm, ReLU; the input is added where the shape stays."""
 
     def __init__(self, inner: int, outer: int, stride: int = 1) -> None:
@@ -87,17 +89,17 @@ class FinderNet(nn.Module):
         self.stem = nn.Conv2d(3, config.stem, 3, 2, 1, bias=False)
         self.stem_norm: nn.Module = nn.BatchNorm2d(config.stem)
         self.quarter = nn.Sequential(
-            _Separable(config.stem, config.quarter, 2), _Separable(config.quarter, config.quarter)
+            Separable(config.stem, config.quarter, 2), Separable(config.quarter, config.quarter)
         )
         stages, sides, width = [], [], config.quarter
         for outer, blocks in zip(config.widths, config.blocks, strict=True):
-            down = [_Separable(width, outer, 2)]
-            stages.append(nn.Sequential(*down, *(_Separable(outer, outer) for _ in range(blocks))))
+            down = [Separable(width, outer, 2)]
+            stages.append(nn.Sequential(*down, *(Separable(outer, outer) for _ in range(blocks))))
             sides.append(nn.Conv2d(outer, config.neck, 1))
             width = outer
         self.stages, self.sides = nn.ModuleList(stages), nn.ModuleList(sides)
-        self.smooth = nn.ModuleList(_Separable(config.neck, config.neck) for _ in STRIDES)
-        self.head = _Separable(config.neck, config.neck)
+        self.smooth = nn.ModuleList(Separable(config.neck, config.neck) for _ in STRIDES)
+        self.head = Separable(config.neck, config.neck)
         self.out = nn.Conv2d(config.neck, 15, 1)
         #: Per map: what its faces' size does to the edges and points.
         self.scale = nn.Parameter(torch.ones(len(STRIDES), 2))
@@ -140,17 +142,21 @@ def cell_middles(height: int, width: int) -> Tensor:
     return torch.cat(parts)
 
 
-def fused(model: FinderNet) -> FinderNet:
-    """A copy in evaluation mode with its norms folded into the convolutions: only for finding."""
+def fused(model: Network) -> Network:
+    """A copy in evaluation mode with its norms folded into the convolutions: only for finding.
+
+    model: a network of ``Separable`` blocks behind a ``stem`` with its ``stem_norm``.
+    """
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-    model = copy.deepcopy(model).eval()
-    model.stem = fuse_conv_bn_eval(model.stem, model.stem_norm)
-    model.stem_norm = nn.Identity()
-    for block in [m for m in model.modules() if isinstance(m, _Separable)]:
+    lean: Any = copy.deepcopy(model).eval()
+    lean.stem = fuse_conv_bn_eval(lean.stem, lean.stem_norm)
+    lean.stem_norm = nn.Identity()
+    for block in [m for m in lean.modules() if isinstance(m, Separable)]:
         block.point = fuse_conv_bn_eval(block.point, block.norm)
         block.norm = nn.Identity()
-    return model.requires_grad_(False).to(memory_format=torch.channels_last)
+    lean.requires_grad_(False).to(memory_format=torch.channels_last)
+    return cast(Network, lean)
 
 
 def multiply_adds(model: FinderNet, height: int = 320, width: int = 320) -> int:

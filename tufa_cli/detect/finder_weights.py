@@ -9,21 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from tufa_cli.detect.base import BoxPlane
 from tufa_cli.detect.finder_net import FinderConfig, FinderNet
+from tufa_cli.detect.second_look import SecondConfig, SecondNet
 from tufa_cli.detect.weights_path import builtin_finder_path
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.writing import replacing
 
 FORMAT = "tufa-finder"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(eq=False)
 class FinderWeights:
     """A network with all it needs to find faces.
 
+    second: the network that judges the first one's finds; None leaves its scores as they are.
     box_plane: where on the plane its boxes lie (fitted, ``examples/fit_detector.py``). min_score:
     finds below are not worth a second look. meta: terms of use, what it was trained on.
     """
@@ -32,14 +35,12 @@ class FinderWeights:
     box_plane: BoxPlane
     min_score: float = 0.5
     meta: Mapping[str, Any] = field(default_factory=dict)
+    second: SecondNet | None = None
 
 
 def save_finder(path: Path, weights: FinderWeights, overwrite: bool = False) -> None:
     """Write a weights file with matrices in float16, whole or not at all."""
-    state = {}
-    for name, tensor in weights.model.state_dict().items():
-        tensor = tensor.detach().cpu().contiguous()
-        state[name] = tensor.half() if tensor.is_floating_point() and tensor.dim() > 1 else tensor
+    second = weights.second
     payload = {
         "format": FORMAT,
         "version": VERSION,
@@ -47,10 +48,26 @@ def save_finder(path: Path, weights: FinderWeights, overwrite: bool = False) -> 
         "box_plane": torch.tensor(weights.box_plane, dtype=torch.float64),
         "min_score": float(weights.min_score),
         "meta": json.dumps(dict(weights.meta)),
-        "state": state,
+        "state": _half(weights.model),
+        "second_config": json.dumps(None if second is None else second.config.to_dict()),
+        "second": {} if second is None else _half(second),
     }
     with replacing(path, overwrite) as temporary:
         torch.save(payload, temporary)
+
+
+def _half(model: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a network, matrices in float16."""
+    state = {}
+    for name, tensor in model.state_dict().items():
+        tensor = tensor.detach().cpu().contiguous()
+        state[name] = tensor.half() if tensor.is_floating_point() and tensor.dim() > 1 else tensor
+    return state
+
+
+def _whole(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors as networks hold them."""
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 
 def load_finder(path: Path | None = None) -> FinderWeights:
@@ -67,14 +84,16 @@ def load_finder(path: Path | None = None) -> FinderWeights:
     payload = _payload(Path(path))
     try:
         model = FinderNet(FinderConfig.from_dict(json.loads(payload["config"])))
-        model.load_state_dict(
-            {k: v.float() if v.is_floating_point() else v for k, v in payload["state"].items()}
-        )
+        model.load_state_dict(_whole(payload["state"]))
+        second = None
+        if (settings := json.loads(payload["second_config"])) is not None:
+            second = SecondNet(SecondConfig.from_dict(settings)).eval()
+            second.load_state_dict(_whole(payload["second"]))
         box_plane = BoxPlane(*payload["box_plane"].tolist())
         meta, min_score = json.loads(payload["meta"]), float(payload["min_score"])
     except (RuntimeError, KeyError, TypeError, ValueError, AttributeError):
         raise InputError(path, "the weights of the face finder are damaged") from None
-    return FinderWeights(model.eval(), box_plane, min_score, meta)
+    return FinderWeights(model.eval(), box_plane, min_score, meta, second)
 
 
 def _payload(path: Path) -> dict[str, Any]:

@@ -13,6 +13,28 @@ from tufa_cli.training.config import read_config
 
 
 @dataclass(frozen=True)
+class SecondTrainConfig:
+    """The second look's part of a run.
+
+    scenes: how many pictures are searched for finds; lowest: the score of the first network from
+    which on a find is judged; per_scene: finds of no face kept of one picture, two thirds of them
+    those with the best scores. faces: share of faces in a batch.
+    """
+
+    scenes: int = 12000
+    lowest: float = 0.08
+    per_scene: int = 9
+    steps: int = 6000
+    batch_size: int = 256
+    faces: float = 0.4
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    ema: float = 0.998
+    box_weight: float = 2.0
+    point_weight: float = 2.0
+
+
+@dataclass(frozen=True)
 class FinderTrainConfig:
     """One run.
 
@@ -23,6 +45,8 @@ class FinderTrainConfig:
     teacher: JSON lines of a detector's boxes (photo, boxes of x y w h score), photos relative to
     ``teacher_root``; or None.
     steps, batch_size, lr, warmup, weight_decay, grad_clip, ema: as for the regressor.
+    init: weights of a face finder to start from, or None.
+    second: the training of the second look, after the last step; none with ``second.steps`` 0.
     mine_at: shares of the run after which false alarms are looked for, in ``mine_photos`` photos
     each time; they are shown again in a share ``scenes.hard`` of the scenes.
     """
@@ -44,6 +68,7 @@ class FinderTrainConfig:
     focal_gamma: float = 2.0
     box_weight: float = 2.0
     point_weight: float = 1.0
+    init: str | None = None
     mine_at: tuple[float, ...] = (0.4, 0.65)
     mine_photos: int = 1500
     mine_score: float = 0.3
@@ -52,6 +77,7 @@ class FinderTrainConfig:
     threads: int | None = None
     workers: int = 1
     scenes: SceneConfig = field(default_factory=SceneConfig)
+    second: SecondTrainConfig = field(default_factory=SecondTrainConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for YAML and JSON."""

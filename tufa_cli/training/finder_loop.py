@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,13 +27,15 @@ from tufa_cli.data.finder_scenes import (
 from tufa_cli.data.finder_store import HEAD, FinderPhotos
 from tufa_cli.detect.base import BoxPlane
 from tufa_cli.detect.finder import FinderDetector
-from tufa_cli.detect.finder_net import FinderNet
-from tufa_cli.detect.finder_weights import FinderWeights, save_finder
+from tufa_cli.detect.finder_net import FinderNet, fused
+from tufa_cli.detect.finder_weights import FinderWeights, load_finder, save_finder
+from tufa_cli.detect.second_look import SecondNet
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.model.predict import pick_device
 from tufa_cli.training.finder_config import FinderTrainConfig
 from tufa_cli.training.finder_loss import finder_loss
 from tufa_cli.training.finder_mining import false_alarms
+from tufa_cli.training.finder_second import collect_finds, train_second
 from tufa_cli.training.loop import WEIGHTS_TERMS
 from tufa_cli.training.process import quiet_worker, stop_signals
 from tufa_cli.writing import replacing, write_text
@@ -48,7 +49,10 @@ _TELL_EVERY = 50
 
 @dataclass
 class FinderProgress:
-    """What a callback gets: kind "step", "mined", "saved" or "done"."""
+    """What a callback gets: kind "step", "mined", "saved", "searched", "second" or "done".
+
+    With "searched" and "second", step and steps count the second look's scenes and steps.
+    """
 
     kind: str
     step: int
@@ -69,7 +73,10 @@ class FinderState:
     def __init__(self, config: FinderTrainConfig, device: torch.device) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device = config, device
-        self.live = FinderNet().to(device).to(memory_format=torch.channels_last)
+        network = load_finder(Path(config.init)).model if config.init else FinderNet()
+        self.live = (
+            network.train().requires_grad_(True).to(device).to(memory_format=torch.channels_last)
+        )
         self.average = copy.deepcopy(self.live).eval().requires_grad_(False)
         decay = [p for p in self.live.parameters() if p.dim() > 1]
         plain = [p for p in self.live.parameters() if p.dim() <= 1]
@@ -79,6 +86,8 @@ class FinderState:
             lr=config.lr,
         )  # fmt: skip
         self.step, self.minings = 0, 0
+        #: Whether a signal ended the run early.
+        self.interrupted = False
         self.hard: list[HardRegion] = []
 
     def learning_rate(self) -> float:
@@ -138,9 +147,11 @@ class FinderState:
         self.step, self.minings = payload["step"], payload["minings"]
         self.hard = [HardRegion(int(row[0]), *row[1:]) for row in payload["hard"].tolist()]
 
-    def export(self, path: Path, meta: dict[str, Any]) -> None:
+    def export(self, path: Path, second: SecondNet | None) -> None:
         """Write the averaged network as weights; the place of its boxes is still to be fitted."""
-        save_finder(path, FinderWeights(self.average, BoxPlane(*HEAD), 0.5, meta), overwrite=True)
+        meta = {"name": self.config.name, "terms": WEIGHTS_TERMS, "step": self.step}
+        weights = FinderWeights(self.average, BoxPlane(*HEAD), 0.5, meta, second)
+        save_finder(path, weights, overwrite=True)
 
 
 def train_finder(
@@ -193,8 +204,11 @@ class _Runner:
                 self._stretch(min(last_step, ahead))
                 state.save(self.out / "last.pt")
                 self.report(FinderProgress("saved", state.step, config.steps))
-        meta = {"name": config.name, "terms": WEIGHTS_TERMS, "step": state.step}
-        state.export(self.out / "final.pt", meta)
+        state.export(self.out / "final.pt", None)
+        if state.step >= config.steps and config.second.steps and not self.stopping:
+            with stop_signals(self._ask):
+                state.export(self.out / "final.pt", self._second())
+        state.interrupted = self.stopping
         path = str(self.out / "final.pt")
         self.report(FinderProgress("done", state.step, config.steps, path=path))
 
@@ -287,6 +301,24 @@ class _Runner:
         state.minings += 1
         progress = FinderProgress("mined", state.step, config.steps, mined=len(state.hard))
         self.report(progress)
+
+    def _second(self) -> SecondNet | None:
+        """The second look, trained on what the averaged network finds; None when interrupted."""
+        config, seed = self.config.second, self.config.seed
+        network = fused(copy.deepcopy(self.state.average).cpu())
+        maker = SceneMaker(self.photos, self.config.scenes)
+
+        def found(done: int) -> bool:
+            self.report(FinderProgress("searched", done, config.scenes))
+            return self.stopping
+
+        def stepped(step: int, loss: float, right: float) -> bool:
+            losses = {"second": loss, "right": right}
+            self.report(FinderProgress("second", step, config.steps, losses))
+            return self.stopping
+
+        finds = collect_finds(network, maker, config, seed, found)
+        return None if finds is None else train_second(finds, config, seed, stepped)
 
     def _tell(self, losses: list[dict[str, float]], waited: float, worked: float) -> None:
         total = max(waited + worked, 1e-9)
