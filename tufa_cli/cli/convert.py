@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from tufa_cli.cli.convert_scheme import make_rescheme, scheme_lines, scheme_options
+from tufa_cli.cli.convert_report import (
+    MOST_SHOWN,
+    print_report,
+    tell_lost,
+    tell_read,
+    tell_written,
+)
+from tufa_cli.cli.convert_scheme import make_rescheme, scheme_options
 from tufa_cli.cli.convert_select import (
-    Target,
     check_selection,
     chosen,
-    merged,
-    selection_lines,
     selection_options,
     targets,
-    write_parts,
 )
-from tufa_cli.errors import InputError, TufaError
+from tufa_cli.errors import InputError
 
 if TYPE_CHECKING:
     from tufa_cli.annotation import AnnotatedImage
+    from tufa_cli.pipeline.convert import Passage, Target
     from tufa_cli.pipeline.rescheme import Rescheme
 
 EXIT_SOME_FAILED = 3
-
-#: Losses that --missing decides about.
-DECIDABLE = ("that points are missing", "where points lie")
-
-#: Problems printed one by one; the rest are counted.
-MOST_SHOWN = 10
 
 
 class FormatName(click.ParamType):
@@ -164,12 +162,15 @@ def convert(
     _need(ctx, given)
     check_selection(ctx, sources, given)
     failures: list[InputError] = []
-    images = _read(sources, given, failures, report)
-    parts = targets(images, given, report)
-    _check_losses(parts, given, report)
-    _write(parts, given, report)
+    _check_formats(given)
+    rescheme = make_rescheme(given)
+    images = _read(sources, given, rescheme, failures, report)
+    if given["split"] is None:
+        _in_one_go(images, given, rescheme, report)
+    else:
+        _in_parts(images, given, rescheme, report)
     report["failed"] = [error.message for error in failures]
-    _print(report, as_json)
+    print_report(report, as_json)
     if failures:
         ctx.exit(EXIT_SOME_FAILED)
 
@@ -211,28 +212,31 @@ def _explain(source: Path, as_json: bool, named: bool) -> dict[str, Any]:
     return {name: {"yes": v.yes, "reason": v.reason} for name, v in verdicts.items()}
 
 
+def _check_formats(given: dict[str, Any]) -> None:
+    """Raise TufaError for a target that is not written; warn of formats that cannot be used."""
+    from tufa_cli.formats import check_writes, get_format, plugin_problems
+
+    check_writes(get_format(given["target_format"]))  # a wrong name should not cost a long read
+    if given["source_format"] == "auto":
+        for problem in plugin_problems():
+            click.echo(f"Warning: {problem}", err=True)
+
+
 def _read(
     sources: tuple[Path, ...],
     given: dict[str, Any],
+    rescheme: Rescheme,
     failures: list[InputError],
     report: dict[str, Any],
-) -> list[AnnotatedImage]:
-    """The photos of all sources that are chosen; the report counts what was read and what is left.
-
-    Raises TufaError when nothing could be read.
-    """
-    from tufa_cli.formats import check_writes, choose_format, get_format, plugin_problems
+) -> Iterator[AnnotatedImage]:
+    """The photos of all sources that are chosen, read while they are asked for."""
+    from tufa_cli.formats import choose_format
 
     def skip(error: InputError) -> None:
         failures.append(error)
         if len(failures) <= MOST_SHOWN:
             click.echo(f"Skipped: {error.message}", err=True)
 
-    check_writes(get_format(given["target_format"]))  # a wrong name should not cost a long read
-    if given["source_format"] == "auto":
-        for problem in plugin_problems():
-            click.echo(f"Warning: {problem}", err=True)
-    rescheme = make_rescheme(given)
     auto, rows, readings = given["source_format"] == "auto", [], []
     for source in sources:
         name = choose_format(source) if auto else given["source_format"]
@@ -240,19 +244,7 @@ def _read(
         readings.append((str(source), _records(source, given, skip, rescheme, rows[-1])))
     report["from"] = ", ".join(dict.fromkeys(row["from"] for row in rows))
     report["sources"] = rows
-    images = chosen(merged(readings, given), given, report)
-    report["scheme"] = rescheme.report()
-    for line in scheme_lines(report["scheme"]):  # now: what follows may refuse to write
-        click.echo(line, err=True)
-    report["read"] = {what: sum(row[what] for row in rows) for what in ("photos", "faces")}
-    if not report["read"]["photos"]:
-        raise TufaError(f"{report['source']}: nothing could be read", "see the problems above")
-    if not images:
-        raise TufaError(f"{report['selection'][-1]['step']} leaves no photo; nothing written")
-    report["photos_not_found"] = sum(
-        image.root is None or not Path(image.root, image.path).is_file() for image in images
-    )
-    return images
+    return chosen(readings, given, report)
 
 
 def _records(
@@ -274,87 +266,65 @@ def _records(
         dry_run=given["dry_run"],
         on_error=skip if given["on_error"] == "skip" else None,
         on_failed=skip,
-        on_note=lambda text: click.echo(f"Note: {text}", err=True),
+        on_note=_note,
     ):
         row["photos"] += 1
         row["faces"] += len(image.faces)
         yield image
 
 
-def _check_losses(parts: list[Target], given: dict[str, Any], report: dict[str, Any]) -> None:
-    """Put what would be lost into the report; raise TufaError unless it was allowed."""
-    from tufa_cli.formats import losses
+def _note(text: str) -> None:
+    click.echo(f"Note: {text}", err=True)
 
+
+def _write_options(given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "overwrite": given["overwrite"],
+        "missing": given["missing"],
+        "index_base": _base(given["to_index_base"]),
+        "settings": given["to_setting"],
+    }
+
+
+def _in_one_go(
+    images: Iterable[AnnotatedImage],
+    given: dict[str, Any],
+    rescheme: Rescheme,
+    report: dict[str, Any],
+) -> None:
+    """Write all photos into one output while they are read."""
+    from tufa_cli.pipeline.convert import pass_on
+
+    def on_read(passage: Passage) -> None:
+        tell_read(report, rescheme, passage.photos, passage.photos_not_found)
+        tell_lost([("", item) for item in passage.losses.lines()], given, report)
+
+    done = pass_on(
+        images,
+        given["target_format"],
+        None if given["dry_run"] else given["output"],
+        lossy=given["allow_lossy"],
+        on_read=on_read,
+        **_write_options(given),
+    )
+    tell_written([""], [done] if done is not None else [], given, report)
+
+
+def _in_parts(
+    images: Iterable[AnnotatedImage],
+    given: dict[str, Any],
+    rescheme: Rescheme,
+    report: dict[str, Any],
+) -> None:
+    """Write every part of a split, or none when one of them fails."""
+    from tufa_cli.formats import losses
+    from tufa_cli.pipeline.convert import is_there, write_parts
+
+    images = list(images)
+    tell_read(report, rescheme, len(images), sum(not is_there(image) for image in images))
+    parts: list[Target] = targets(images, given, report)
     target, missing = given["target_format"], given["missing"]
     found = [(part.label, item) for part in parts for item in losses(part.images, target, missing)]
-    report["lost"] = [label + item for label, item in found]
-    if found and not given["allow_lossy"] and not given["dry_run"]:
-        for label, item in found:
-            click.echo(f"{label}{target} cannot hold {item}", err=True)
-        hint = "--allow-lossy writes the rest; coco holds everything"
-        if missing == "error" and any(item.startswith(DECIDABLE) for _, item in found):
-            hint = "--missing drop-face or sentinel says what becomes of such points; " + hint
-        raise TufaError(f"{target} cannot hold all of it; nothing written", hint)
-
-
-def _write(parts: list[Target], given: dict[str, Any], report: dict[str, Any]) -> None:
-    """Write every part, or none when one of them fails; the report says what was written."""
-    report["to"] = given["target_format"]
-    report["output"] = None if given["output"] is None else str(given["output"])
-    report["dry_run"] = given["dry_run"]
-    if given["dry_run"]:
-        return
-    done = write_parts(
-        parts,
-        given["target_format"],
-        given["overwrite"],
-        missing=given["missing"],
-        index_base=_base(given["to_index_base"]),
-        settings=given["to_setting"],
-    )
-    rows = [{"files": len(d.files), "photos": d.images, "faces": d.faces} for d in done]
-    for row, written in zip(report.get("parts", []), rows, strict=False):
-        if not given["one_output"]:
-            row["written"] = written
-    report["written"] = {what: sum(row[what] for row in rows) for what in rows[0]}
-    for key in ("dropped", "remarks"):
-        report[key] = [
-            part.label + item
-            for part, d in zip(parts, done, strict=True)
-            for item in getattr(d, key)
-        ]
-
-
-def _print(report: dict[str, Any], as_json: bool) -> None:
-    """The report: JSON on stdout, or a few lines on stderr (the files are the data)."""
-    if as_json:
-        click.echo(json.dumps(report, indent=1))
-        return
-
-    def say(text: str) -> None:
-        click.echo(text, err=True)
-
-    if len(report["failed"]) > MOST_SHOWN:
-        say(f"Skipped: {len(report['failed']) - MOST_SHOWN} more")
-    counts = report["read"]
-    say(f"Read {counts['photos']} photos, {counts['faces']} faces ({report['from']}).")
-    for line in selection_lines(report):
-        say(line)
-    if report["photos_not_found"]:
-        say(f"Photos not found: {report['photos_not_found']} (--images names their folder).")
-    for item in report["lost"]:
-        say(f"{'Would be lost' if report['dry_run'] else 'Lost'}: {item}")
-    if report["dry_run"]:
-        say(f"Dry run: nothing written ({report['to']}).")
-        return
-    for item in report["dropped"]:
-        say(f"Dropped: {item}")
-    for item in report["remarks"]:
-        say(f"Note: {item}")
-    parts = [row for row in report.get("parts", []) if "written" in row]
-    for row in parts or [report]:
-        counts = row["written"]
-        say(
-            f"Wrote {counts['faces']} faces of {counts['photos']} photos in {counts['files']} "
-            f"file{'s' if counts['files'] != 1 else ''} to {row['output']} ({report['to']})."
-        )
+    tell_lost(found, given, report)
+    done = [] if given["dry_run"] else write_parts(parts, target, _note, **_write_options(given))
+    tell_written([part.label for part in parts], done, given, report)

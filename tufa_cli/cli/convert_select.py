@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from tufa_cli.errors import TufaError
 
 if TYPE_CHECKING:
     from tufa_cli.annotation import AnnotatedImage
-    from tufa_cli.formats import WriteReport
+    from tufa_cli.pipeline.convert import Target
     from tufa_cli.selection import Part
 
 
@@ -89,20 +88,6 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@dataclass(frozen=True)
-class Target:
-    """What is written into one output: its part's name (None without --split) and photos."""
-
-    part: str | None
-    output: Path | None
-    images: Sequence[AnnotatedImage]
-
-    @property
-    def label(self) -> str:
-        """What lines of a report begin with."""
-        return "" if self.part is None else f"{self.part}: "
-
-
 def check_selection(ctx: click.Context, sources: Sequence[Path], given: dict[str, Any]) -> None:
     """Raise click's usage error for options that say nothing without another."""
     for word in ("group_by", "one_output"):
@@ -116,10 +101,31 @@ def check_selection(ctx: click.Context, sources: Sequence[Path], given: dict[str
             raise click.UsageError(f"{source} is given twice.", ctx)
 
 
-def merged(
+def chosen(
+    readings: Sequence[tuple[str, Iterator[AnnotatedImage]]],
+    given: dict[str, Any],
+    report: dict[str, Any],
+) -> Iterator[AnnotatedImage]:
+    """The photos of all sources that --list, --exclude, --where and --sample leave, in this order.
+
+    The report says what each step did, when the last photo has come. Photos go by one after the
+    other, and are held only where a step needs all of them: several sources, lists, a sample.
+    """
+    steps: list[dict[str, Any]] = []
+    report["selection"] = steps
+    images = _merged(readings, given)
+    if given["include"] or given["exclude"]:
+        images = _listed(images, given, steps)
+    if given["where"] is not None:
+        images = _filtered(images, given["where"], steps)
+    if given["sample"] is not None:
+        images = _sampled(images, given, steps)
+    yield from images
+
+
+def _merged(
     readings: Sequence[tuple[str, Iterator[AnnotatedImage]]], given: dict[str, Any]
 ) -> Iterable[AnnotatedImage]:
-    """The photos of all sources; those of a single one as they are read."""
     from tufa_cli.selection import merge
 
     if len(readings) == 1:
@@ -131,21 +137,11 @@ def merged(
     )
 
 
-def chosen(
-    images: Iterable[AnnotatedImage], given: dict[str, Any], report: dict[str, Any]
+def _sampled(
+    images: Iterable[AnnotatedImage], given: dict[str, Any], steps: list[dict[str, Any]]
 ) -> list[AnnotatedImage]:
-    """What --list, --exclude, --where and --sample leave, in this order; the report says it all.
-
-    Photos that go by are held only where a later step needs all of them.
-    """
-    steps: list[dict[str, Any]] = []
-    report["selection"] = steps
-    if given["include"] or given["exclude"]:
-        images = _listed(images, given, steps)
-    if given["where"] is not None:
-        images = _filtered(images, given["where"], steps)
-    left = images if isinstance(images, list) else list(images)
-    if given["sample"] is not None and left:
+    left = list(images)
+    if left:
         left = given["sample"].take(left, given["seed"])
         steps.append({"step": f"--sample {given['sample']}", **_counts(left)})
     return left
@@ -172,34 +168,36 @@ def _listed(
 
 def _filtered(
     images: Iterable[AnnotatedImage], expression: Any, steps: list[dict[str, Any]]
-) -> list[AnnotatedImage]:
+) -> Iterator[AnnotatedImage]:
     from tufa_cli.formats import photo_size
     from tufa_cli.selection import FaceFilter
 
     # One photo's faces come one after the other, and its size is asked for each.
     faces = FaceFilter(expression, lru_cache(maxsize=1)(photo_size))
-    left = list(faces.stream(images))
+    left = {"photos": 0, "faces": 0}
+    for image in faces.stream(images):
+        left["photos"] += 1
+        left["faces"] += len(image.faces)
+        yield image
     for note in faces.notes():
         click.echo(f"Note: {note}", err=True)
     dropped = {"faces_dropped": faces.faces_dropped, "photos_dropped": faces.photos_dropped}
-    steps.append({"step": f"--where {expression}", **_counts(left), **dropped})
-    return left
+    steps.append({"step": f"--where {expression}", **left, **dropped})
 
 
 def targets(
     images: Sequence[AnnotatedImage], given: dict[str, Any], report: dict[str, Any]
 ) -> list[Target]:
-    """What goes into which output: one of all photos, or one a part.
+    """What --split puts into which output: one a part, or all in one with --one-output.
 
     A photo's split becomes its part where the format holds one beside its path. Raises TufaError
     for a part without a photo, and for --one-output where the format cannot hold their names.
     """
     from tufa_cli.formats import get_format
+    from tufa_cli.pipeline.convert import Target
     from tufa_cli.selection import GroupBy, part_path
 
     split, output = given["split"], given["output"]
-    if split is None:
-        return [Target(None, output, images)]
     way = given["group_by"] or GroupBy()
     groups = way.group(images)
     if groups.alone:
@@ -241,47 +239,6 @@ def _in_one(
         )
     part_of = {id(image): part.name for part in parts for image in part.images}
     return [replace(image, split=part_of[id(image)]) for image in images]
-
-
-def write_parts(
-    parts: Sequence[Target], format: str, overwrite: bool, **options: Any
-) -> list[WriteReport]:
-    """Write every part, or, where one cannot be written, none.
-
-    options: of ``tufa_cli.formats.write``. With ``overwrite`` the parts before one that fails may
-    have replaced other files: they stay, and it is said. Raises TufaError.
-    """
-    from tufa_cli.formats import write
-    from tufa_cli.writing import check_writable
-
-    for part in parts:
-        if part.output.is_file():  # before the first part is written
-            check_writable(part.output, overwrite)
-    places = {place for part in parts for place in (part.output, *part.output.parents)}
-    new = {place for place in places if not place.exists()}
-    done: list[WriteReport] = []
-    try:
-        for part in parts:
-            done.append(write(part.images, part.output, format, overwrite, **options))
-    except TufaError:
-        if overwrite:
-            for part, _ in zip(parts, done, strict=False):
-                click.echo(f"Note: {part.label}{part.output} is written already", err=True)
-        else:
-            _take_back([path for report in done for path in report.files], new)
-        raise
-    return done
-
-
-def _take_back(files: Sequence[Path], new: set[Path]) -> None:
-    """Remove files, and their folders at or below those places that were not there before."""
-    for path in files:
-        path.unlink(missing_ok=True)
-    folders = {folder for path in files for folder in path.parents}
-    for folder in sorted(folders, reverse=True):
-        if not new.isdisjoint((folder, *folder.parents)):
-            with suppress(OSError):
-                folder.rmdir()
 
 
 def selection_lines(report: dict[str, Any]) -> Iterator[str]:

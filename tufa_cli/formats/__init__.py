@@ -26,7 +26,7 @@ from tufa_cli.formats._base import (
 )
 from tufa_cli.formats._files import check_source, photo_size
 from tufa_cli.formats._json import load_json
-from tufa_cli.formats._losses import Preparation, losses_in, remarks_on
+from tufa_cli.formats._losses import Losses, Preparation, losses_in, remarks_on
 from tufa_cli.formats._plugins import ENTRY_POINTS, clashes, load_plugin, plugins
 from tufa_cli.formats._xml import check_xml
 from tufa_cli.schemes import Scheme, get_scheme
@@ -37,6 +37,7 @@ __all__ = [
     "MISSING_POLICIES",
     "Capabilities",
     "Format",
+    "Losses",
     "MissingPolicy",
     "ReadOptions",
     "Sniff",
@@ -282,12 +283,14 @@ def write(
     missing: MissingPolicy = "error",
     index_base: int | None = None,
     settings: Mapping[str, str] | None = None,
+    counted: Losses | None = None,
 ) -> WriteReport:
     """Write records to a file, or to a folder for formats of one file per face.
 
     missing: what to do with points a format cannot hold: "error", "drop-face" (leave the face
         out) or "sentinel" (the number the format's own users take for "none").
     settings: what only the chosen format asks for, by name (its ``WRITE_SETTINGS``).
+    counted: what is lost of the records, where the caller counts that while they go by.
 
     What else the format cannot hold is listed in the report; ask ``losses`` before. The records
     are not changed, and with formats that stream they are gone through one by one, so ``images``
@@ -303,7 +306,7 @@ def write(
         on_note=remarks.append,
     )
     _check_settings(chosen, "WRITE_SETTINGS", options.settings)
-    plan = Preparation(chosen, missing, options)
+    plan = Preparation(chosen, missing, options, counted)
     ready = plan.stream(images)
     if chosen.CAPABILITIES.streams:
         files = chosen.write(ready, Path(path), options)

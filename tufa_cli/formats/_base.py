@@ -206,7 +206,8 @@ class Format(Protocol):
     ``read`` yields records in a stable order; ``write`` gets at least one image, every face with
     a number of points the format takes, and NaN only where the format may hold it or where the
     caller asked for the format's sentinel. It may not change what it is given. A format whose
-    capabilities say ``streams`` gets an iterator instead of a sequence, to go through once.
+    capabilities say ``streams`` gets an iterator instead of a sequence, to go through once; that may
+    raise as late as at its end, and then nothing may be left.
 
     Optional beside these: ``holds_attribute(name, value, face) -> bool`` and
     ``holds_image_attribute(name, value) -> bool``; ``unholdable(face, options) -> (K,) bool``,
@@ -237,6 +238,11 @@ def first(items: Iterable[str], count: int = 3) -> str:
     items = list(items)
     more = f" and {len(items) - count} more" if len(items) > count else ""
     return ", ".join(items[:count]) + more
+
+
+def several_files(photos: int) -> str:
+    """The remark on photos whose faces went to a file each."""
+    return f"{photos} photo{'s' * (photos != 1)} with several faces: files NAME_1, NAME_2"
 
 
 def one_of(options: ReadOptions, setting: str, values: Sequence[str]) -> str:

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
 from tufa_cli.errors import OutputError
-from tufa_cli.formats._base import Capabilities, Format, MissingPolicy, WriteOptions, first, states
+from tufa_cli.formats._base import (
+    Capabilities,
+    Format,
+    MissingPolicy,
+    WriteOptions,
+    first,
+    several_files,
+    states,
+)
 
 Check = Callable[[Face], bool]
 
@@ -53,6 +61,10 @@ class Losses:
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
         self._names: set[str] = set()
+
+    def __bool__(self) -> bool:
+        """Whether anything is lost so far."""
+        return bool(self._counts or self._names)
 
     def add(self, image: AnnotatedImage) -> None:
         """Look at one more record."""
@@ -175,10 +187,18 @@ class Preparation:
     """Makes records ready for a format to write while they go by, and keeps count.
 
     losses: what the format cannot hold of them. images, faces: how many were handed on.
+    counted: the losses where somebody counts them already, before a record comes here.
     """
 
-    def __init__(self, chosen: Format, missing: MissingPolicy, options: WriteOptions) -> None:
-        self.losses = Losses(chosen, missing)
+    def __init__(
+        self,
+        chosen: Format,
+        missing: MissingPolicy,
+        options: WriteOptions,
+        counted: Losses | None = None,
+    ) -> None:
+        self.losses = Losses(chosen, missing) if counted is None else counted
+        self._counts_losses = counted is None
         self.images = self.faces = 0
         self._chosen, self._missing, self._options = chosen, missing, options
         self._faces_hit = self._points_hit = 0
@@ -190,7 +210,8 @@ class Preparation:
         points it cannot hold.
         """
         for image in images:
-            self.losses.add(image)
+            if self._counts_losses:
+                self.losses.add(image)
             faces = tuple(face for found in image.faces for face in self._ready(image, found))
             if self._chosen.CAPABILITIES.one_face:
                 faces = faces[:1]  # said among the losses
@@ -270,6 +291,6 @@ def remarks_on(images: Sequence[AnnotatedImage], chosen: Format) -> list[str]:
     if not chosen.CAPABILITIES.several_faces and not chosen.CAPABILITIES.one_face:
         several = sum(len(image.faces) > 1 for image in images)
         if several:
-            remarks.append(f"{_count(several, 'photo')} with several faces: files NAME_1, NAME_2")
+            remarks.append(several_files(several))
     own = getattr(chosen, "remarks", None)
     return remarks + (own(images) if own is not None else [])

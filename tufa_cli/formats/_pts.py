@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._base import ReadOptions, WriteOptions
+from tufa_cli.formats._base import ReadOptions, WriteOptions, several_files
 from tufa_cli.formats._files import (
     PhotoFinder,
     decimals,
@@ -25,7 +26,7 @@ from tufa_cli.formats._files import (
     read_lines,
     source_files,
 )
-from tufa_cli.writing import check_writable
+from tufa_cli.writing import filling
 
 FloatArray = NDArray[np.float64]
 
@@ -34,6 +35,9 @@ SUFFIXES = (".pts",)
 #: Folder of a 300VW video's annotations.
 FRAMES = "annot"
 _FRAME = re.compile(r"\d{6}\.pts")
+
+#: Where files wait for their names, while a folder is filled.
+_NUMBERED = ".faces"
 
 #: A file of one face is a few kilobytes; 20,000 points are less than this.
 MOST_BYTES = 1_000_000
@@ -157,54 +161,77 @@ def folder_of(source: Path) -> Path:
     return source if source.is_dir() else source.parent
 
 
-def face_files(images: Sequence[AnnotatedImage], target: Path) -> list[tuple[Path, Face]]:
-    """Where each face goes: ``NAME.pts``, or ``NAME_1.pts``, ``NAME_2.pts`` for several.
+def face_places(photos: Sequence[str], target: Path) -> list[str]:
+    """Where below ``target`` each face goes: ``NAME.pts``, or ``NAME_1.pts``, ``NAME_2.pts`` for
+    several.
 
-    ``target`` ending in .pts is the file of the one face there is. Raises OutputError when two
-    faces would go to one file, or a photo's path leaves the folder.
+    photos: the photo of each face. Raises OutputError when two faces would go to one file, or a
+    photo's path leaves the folder.
     """
-    faces = [face for image in images for face in image.faces]
-    if target.suffix.lower() == ".pts" and not target.is_dir():
-        if len(faces) != 1:
-            raise OutputError(
-                f"{target}: {len(faces)} faces do not fit in one .pts file",
-                "give a folder for one file per face",
-            )
-        return [(target, faces[0])]
-    places: list[tuple[Path, Face]] = []
-    taken: dict[Path, str] = {}
-    counts = Counter(image.path for image in images for _ in image.faces)
+    places: dict[str, str] = {}  # text takes a fraction of the memory of paths
+    counts = Counter(photos)
     numbers: Counter[str] = Counter()
-    for image in images:
-        stem = inside(target, image.path)
-        stem = stem.with_name(stem.stem)
-        for face in image.faces:
-            numbers[image.path] += 1
-            suffix = f"_{numbers[image.path]}" if counts[image.path] > 1 else ""
-            path = stem.with_name(f"{stem.name}{suffix}.pts")
-            if path in taken:
-                raise OutputError(
-                    f"{path}: faces of both {taken[path]} and {image.path} would go here",
-                    "convert them to two folders, or to coco",
-                )
-            taken[path] = image.path
-            places.append((path, face))
-    return places
+    for photo in photos:
+        inside(target, photo)
+        path = PurePosixPath(photo)
+        numbers[photo] += 1
+        suffix = f"_{numbers[photo]}" if counts[photo] > 1 else ""
+        place = path.with_name(f"{path.stem}{suffix}.pts").as_posix()
+        if place in places:
+            raise OutputError(
+                f"{target / place}: faces of both {places[place]} and {photo} would go here",
+                "convert them to two folders, or to coco",
+            )
+        places[place] = photo
+    return list(places)
 
 
 def write_face_files(
-    images: Sequence[AnnotatedImage],
+    images: Iterable[AnnotatedImage],
     target: Path,
     options: WriteOptions,
     write_face: Callable[[Path, Face], None],
 ) -> list[Path]:
-    """A file per face by ``write_face``, at ``face_files``' places; the paths written.
+    """A file per face by ``write_face``, at ``face_places``; the paths written, all or none.
 
-    All places are checked first, so that a file in the way leaves nothing half done.
+    ``target`` ending in .pts is the file of the one face there is. Of each face no more than its
+    photo's name is kept: the files have numbers until it is known which photos have several.
     """
-    places = face_files(images, target)
-    for path, _ in places:
-        check_writable(path, options.overwrite)
-    for path, face in places:
-        write_face(path, face)
-    return [path for path, _ in places]
+    if target.suffix.lower() == ".pts" and not target.is_dir():
+        return [_write_only_face(images, target, write_face)]
+    photos: list[str] = []
+    several = 0
+    with ExitStack() as stack:
+        for image in images:
+            several += len(image.faces) > 1
+            for face in image.faces:
+                if not photos:  # a folder is not made for nothing
+                    staged = stack.enter_context(filling(target, options.overwrite))
+                write_face(staged / _NUMBERED / str(len(photos)), face)
+                photos.append(image.path)
+        places = face_places(photos, target)
+        for number, place in enumerate(places):
+            path = staged / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (staged / _NUMBERED / str(number)).rename(path)
+        if places:
+            (staged / _NUMBERED).rmdir()
+    if several:
+        options.note(several_files(several))
+    return [target / place for place in places]
+
+
+def _write_only_face(
+    images: Iterable[AnnotatedImage], target: Path, write_face: Callable[[Path, Face], None]
+) -> Path:
+    only, count = None, 0
+    for image in images:
+        for face in image.faces:
+            only, count = face, count + 1
+    if only is None or count != 1:
+        raise OutputError(
+            f"{target}: {count} faces do not fit in one .pts file",
+            "give a folder for one file per face",
+        )
+    write_face(target, only)
+    return target

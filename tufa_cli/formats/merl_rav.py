@@ -8,7 +8,7 @@ Pixels are counted from 1 as in ``pts``; the data set's page does not say.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,9 @@ NAME = "merl-rav"
 TITLE = "MERL-RAV .pts, 68 points with hidden ones, 1-based"
 SCHEME = "ibug68"
 POINTS = 68
-CAPABILITIES = Capabilities(visibility=True, missing=True, points=POINTS, index_base=1)
+CAPABILITIES = Capabilities(
+    visibility=True, missing=True, points=POINTS, index_base=1, streams=True
+)
 
 #: Half of the last digit written: a coordinate closer to zero than this is written as zero.
 _ROUNDS_TO_ZERO = 5e-7
@@ -71,7 +73,7 @@ def unholdable(face: Face, options: WriteOptions) -> NDArray[np.bool_]:
     return np.asarray(face.labelled & (outside | as_missing))
 
 
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """A file per face under ``target`` in the photos' sub-folders."""
     first_pixel = options.base(CAPABILITIES.index_base)
 

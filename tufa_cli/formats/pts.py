@@ -6,7 +6,8 @@ and menpo (issue 160) do the same. ``index_base=0`` is for files whose authors c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,10 @@ from tufa_cli.formats._pts import (
 
 NAME = "pts"
 TITLE = "iBUG .pts text, one file per face, 1-based"
-CAPABILITIES = Capabilities(index_base=1)
+CAPABILITIES = Capabilities(index_base=1, streams=True)
+
+#: Such points look like MERL-RAV's hidden ones to a reader.
+_ODD = "faces have points above and left of the photo: read with --negatives keep"
 
 
 def sniff(path: Path) -> Sniff:
@@ -92,19 +96,15 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     yield from faces_in_files(source, base, options.root or base, options, load)
 
 
-def remarks(images: Sequence[AnnotatedImage]) -> list[str]:
-    """Points above and left of the photo look like MERL-RAV's hidden ones to a reader."""
-    odd = sum(bool(np.any(np.all(face.points_px < -1, axis=1))) for i in images for face in i.faces)
-    if not odd:
-        return []
-    return [f"{odd} faces have points above and left of the photo: read with --negatives keep"]
-
-
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """A file per face under ``target`` in the photos' sub-folders; a missing point is ``-1 -1``."""
     first_pixel = options.base(CAPABILITIES.index_base)
+    odd: Counter[str] = Counter()
 
     def write_face(path: Path, face: Face) -> None:
+        odd[_ODD] += bool(np.any(np.all(face.points_px < -1, axis=1)))
         write_lines(path, face_lines(face, first_pixel), options.overwrite)
 
-    return write_face_files(images, target, options, write_face)
+    written = write_face_files(images, target, options, write_face)
+    options.tell(odd)
+    return written

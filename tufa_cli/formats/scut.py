@@ -5,7 +5,7 @@ Layout: ``facial landmark/NAME.pts`` with ``images/NAME.jpg`` beside that folder
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from tufa_cli.writing import write_bytes
 NAME = "scut"
 TITLE = "SCUT-FBP5500 binary .pts, 86 points, 0-based"
 SCHEME = "scut86"
-CAPABILITIES = Capabilities(points=86)
+CAPABILITIES = Capabilities(points=86, streams=True)
 FOLDER = "facial landmark"
 
 
@@ -70,7 +70,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     yield from faces_in_files(source, base, root, options, load)
 
 
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """Files under ``target/facial landmark``; float32; a missing point is (-1, -1)."""
     first_pixel = options.base(CAPABILITIES.index_base)
 

@@ -1,0 +1,187 @@
+"""Records from a reader to a writer in one go, with no more than one of them in memory.
+
+What a format cannot hold has to be known before anything is written, and that takes a look at all
+records. They are neither kept for it nor read twice: writers fill a file (or folder) beside its
+place, which gets its name when they have come to an end, so that until then all can be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from tufa_cli.annotation import AnnotatedImage
+from tufa_cli.errors import TufaError
+from tufa_cli.formats import Losses, MissingPolicy, WriteReport, get_format, write
+from tufa_cli.writing import check_writable
+
+
+class _Stop(TufaError):
+    """Stops a writer whose work would be taken back."""
+
+
+class Passage:
+    """Records that go by: what a format cannot hold of them, and how many photos are not there.
+
+    losses: what ``format`` cannot hold of the photos so far; missing as for ``formats.write``.
+    photos, photos_not_found: how many came by so far, and how many of those are on no disk.
+    """
+
+    def __init__(
+        self,
+        images: Iterable[AnnotatedImage],
+        format: str,
+        missing: MissingPolicy,
+        on_read: Callable[[Passage], None],
+    ) -> None:
+        self.losses = Losses(get_format(format), missing)
+        self.photos = self.photos_not_found = 0
+        self._on_read = on_read
+        self._failure: BaseException | None = None
+        self._records = self._looked_at(images)
+
+    def stream(self, lossy: bool) -> Iterator[AnnotatedImage]:
+        """The records, for a writer. lossy: whether to go on when something is lost."""
+        for image in self._records:
+            if self.losses and not lossy:
+                raise _Stop("something would be lost")
+            yield image
+
+    def finish(self) -> None:
+        """Look at the records that are left; raises what kept some of them from being read.
+
+        It is raised as it was: on its way through a writer an error may be taken for one of
+        writing.
+        """
+        for _ in self._records:
+            pass
+        if self._failure is not None:
+            raise self._failure
+
+    def _looked_at(self, images: Iterable[AnnotatedImage]) -> Iterator[AnnotatedImage]:
+        try:
+            for image in images:
+                self.losses.add(image)
+                self.photos += 1
+                self.photos_not_found += not is_there(image)
+                yield image
+            self._on_read(self)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._failure = error
+            raise
+
+
+def is_there(image: AnnotatedImage) -> bool:
+    """Whether the photo is where the record says."""
+    return image.root is not None and Path(image.root, image.path).is_file()
+
+
+def pass_on(
+    images: Iterable[AnnotatedImage],
+    format: str,
+    path: Path | None,
+    *,
+    missing: MissingPolicy = "error",
+    lossy: bool = False,
+    on_read: Callable[[Passage], None],
+    **options: Any,
+) -> WriteReport | None:
+    """Write records as they are read; what comes back is the writer's report.
+
+    path: None to look at the records only. lossy: whether the writer goes on when something is
+    lost. options: of ``formats.write``.
+    on_read: called once, when all records have been looked at and nothing has its name yet. What
+    it raises leaves nothing written; it has to raise where losses are not ``lossy``, or there was
+    no record.
+
+    Raises what reading raises before what ``on_read`` raises, and that before the OutputError of
+    writing, as if all had been read before it was written.
+    """
+    passage = Passage(images, format, missing, on_read)
+    if path is None:
+        passage.finish()
+        return None
+    problem = report = None
+    records = passage.stream(lossy)
+    try:
+        first = next(records)  # a writer is not asked for a file of nothing
+        report = write(
+            chain([first], records),
+            path,
+            format,
+            missing=missing,
+            counted=passage.losses,
+            **options,
+        )
+    except StopIteration:
+        pass
+    except TufaError as error:
+        problem = error
+    passage.finish()
+    if problem is not None:
+        raise problem
+    return report
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is written into one output: its part's name (None without parts) and photos."""
+
+    part: str | None
+    output: Path | None
+    images: Sequence[AnnotatedImage]
+
+    @property
+    def label(self) -> str:
+        """What lines of a report begin with."""
+        return "" if self.part is None else f"{self.part}: "
+
+
+def write_parts(
+    parts: Sequence[Target],
+    format: str,
+    on_note: Callable[[str], None],
+    *,
+    overwrite: bool,
+    **options: Any,
+) -> list[WriteReport]:
+    """Write every part, or, where one cannot be written, none.
+
+    options: of ``formats.write``. With ``overwrite`` the parts before one that fails may have
+    replaced other files: they stay, and ``on_note`` is told. Raises TufaError.
+    """
+    outputs = [part.output for part in parts if part.output is not None]
+    for output in outputs:
+        if output.is_file():  # before the first part is written
+            check_writable(output, overwrite)
+    places = {place for output in outputs for place in (output, *output.parents)}
+    new = {place for place in places if not place.exists()}
+    done: list[WriteReport] = []
+    try:
+        for part, output in zip(parts, outputs, strict=True):
+            done.append(write(part.images, output, format, overwrite, **options))
+    except TufaError:
+        if overwrite:
+            for part, _ in zip(parts, done, strict=False):
+                on_note(f"{part.label}{part.output} is written already")
+        else:
+            _take_back([path for report in done for path in report.files], new)
+        raise
+    return done
+
+
+def _take_back(files: Sequence[Path], new: set[Path]) -> None:
+    """Remove files, and their folders at or below those places that were not there before."""
+    for path in files:
+        path.unlink(missing_ok=True)
+    folders = {folder for path in files for folder in path.parents}
+    for folder in sorted(folders, reverse=True):
+        if not new.isdisjoint((folder, *folder.parents)):
+            with suppress(OSError):
+                folder.rmdir()
