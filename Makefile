@@ -32,6 +32,7 @@ docs: $(VENV)/.installed-dev demo
 	  -o demo/my_scheme.json --draw demo/my_scheme --overwrite
 	$(BIN)/tufa-cli schemes plot examples/my_scheme.yaml --on mean-face -o demo/my_scheme.png --overwrite
 	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_formats.py
 	$(BIN)/python docs/make_pictures.py
 
 clean:

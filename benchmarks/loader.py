@@ -72,7 +72,7 @@ class WholePhotos(Dataset):
         if self.normalised:
             picture = ((picture / np.float32(255) - MEAN) / DEVIATION).astype(np.float32)
         return {
-            "image": np.ascontiguousarray(picture.transpose(2, 0, 1)),
+            "image": picture.transpose(2, 0, 1),
             "points": points,
             "index": np.arange(len(points)),
             "scheme": 0,

@@ -8,9 +8,9 @@ them; a test runs ``tables`` and compares.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from page_tables import filled, table
 
 from tufa_cli.schemes import Plane, builtin_plane, get_scheme, scheme_names
 from tufa_cli.schemes.align import align, with_schemes
@@ -37,7 +37,7 @@ def tables() -> dict[str, str]:
     before, after = (sum(row.points * v for row, v in zip(held, values, strict=True)) / points
                      for values in ([r.before for r in held], [r.after for r in held]))  # fmt: skip
     return {
-        "pairs": _table(
+        "pairs": table(
             ["schemes", "equal points", "before", "after", "largest", "nearest is right"],
             (
                 [
@@ -51,7 +51,7 @@ def tables() -> dict[str, str]:
                 for pair in report["pairs"]
             ),
         ),
-        "schemes": _table(
+        "schemes": table(
             ["scheme", "faces", "mean displacement", "largest", "asymmetry", "folds"],
             (
                 [
@@ -65,7 +65,7 @@ def tables() -> dict[str, str]:
                 for name, row in report["schemes"].items()
             ),
         ),
-        "held out": _table(
+        "held out": table(
             ["schemes", "points", "similarity alone", "predicted"],
             [
                 *(
@@ -75,7 +75,7 @@ def tables() -> dict[str, str]:
                 ["all", points, f"{before:.2f}", f"{after:.2f}"],
             ],
         ),
-        "left out": _table(
+        "left out": table(
             ["scheme", "points", "of these unknown to the others", "mean error", "largest"],
             (
                 [f"`{r.scheme}`", r.points, r.unknown, _number(r.mean), _number(r.worst)]
@@ -87,15 +87,7 @@ def tables() -> dict[str, str]:
 
 def with_tables(text: str) -> str:
     """The page with its tables made anew."""
-    for name, table in tables().items():
-        block = re.compile(rf"(<!-- table: {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        text = block.sub(lambda found, table=table: found[1] + table + found[2], text)
-    return text
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [list(head), ["---"] * len(head), *([str(cell) for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return filled(text, tables())
 
 
 def _percent(share: float | None) -> str:

@@ -105,6 +105,9 @@ def filling(folder: Path, overwrite: bool = False) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(f"{folder}: cannot be written: {reason}") from error
+    except OutputError as error:  # the user knows the folder, not where it is filled
+        message = error.message.replace(str(staged), str(folder))
+        raise OutputError(message, error.hint) from error
     finally:
         if staged is not None:
             shutil.rmtree(staged, ignore_errors=True)

@@ -50,7 +50,7 @@ def test_what_it_cannot_hold_is_counted() -> None:
     face = Face([[1, 2]], score=0.5, attributes={"pose": "left"})
     assert losses([AnnotatedImage("a.jpg", [face])], "dots") == [
         "the score: 1 face, first in a.jpg",
-        "attributes of faces: pose",
+        "attributes of faces (pose): 1 face, first in a.jpg",
     ]
 
 

@@ -6,7 +6,10 @@ import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from tufa_cli.cli import cli
+from tufa_cli.schemes import anchors_for, builtin_plane, get_scheme, read_scheme
 from tufa_cli.schemes.meanshapes import builtin_shapes, read_shapes
 
 
@@ -100,3 +103,35 @@ def test_shipped_mean_shapes_come_from_the_training_labels(
     assert json.loads(result.stdout)["faces"] == faces
     found = read_shapes(tmp_path / "m.json")[scheme].points
     np.testing.assert_allclose(found, builtin_shapes()[scheme].points, atol=2e-6)
+
+
+def test_an_order_that_nobody_wrote_down(tmp_path):
+    """HELEN's files alone, whose 194 points no scheme of ours describes, give a scheme."""
+    plane, rng = builtin_plane(), np.random.default_rng(0)
+    pairs = [(i, j) for i, j in enumerate(get_scheme("dense314").flip) if i < j]
+    chosen = rng.permutation(pairs)[:97].ravel()
+    truth = plane["dense314"][rng.permutation(chosen)]
+    folder = tmp_path / "annotation"
+    folder.mkdir()
+    for i in range(1, 7):
+        angle, scale = rng.uniform(-0.3, 0.3), rng.uniform(200, 400)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        points = scale * truth @ turn.T + 300 + rng.normal(size=truth.shape) * 0.5
+        rows = "\n".join(f"{x:.6f} , {y:.6f}" for x, y in points)
+        (folder / f"{i}.txt").write_text(f"face{i}\n{rows}\n")
+    mean, scheme = tmp_path / "helen.json", tmp_path / "helen194.yaml"
+    words = ["meanshape", folder, "--from", "helen", "-o", mean]
+
+    def run(*words):
+        return CliRunner().invoke(cli, list(map(str, words)))
+
+    assert "helen, mean of 6 faces" in run(*words, "--points", 194).stdout
+    (tmp_path / "plane.json").write_text(plane.to_json())
+    assert run("align", "--onto", tmp_path / "plane.json", mean, "-o", scheme).exit_code == 0
+    off = np.linalg.norm(anchors_for(read_scheme(scheme), plane) - truth, axis=1)
+    assert off.mean() < 0.003
+    assert off.max() < 0.01
+    for wrong in ([], ["--points", 194, "--scheme", "ibug68"], ["--points", 2]):
+        assert run(*words, *wrong, "--overwrite").exit_code == 2
+    nothing = run(*words, "--points", 68, "--overwrite").exception
+    assert str(nothing).startswith("no face labelled in 68 points among 6 photos")

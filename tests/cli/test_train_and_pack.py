@@ -119,6 +119,9 @@ def test_pack_verify_and_info(labelled, tmp_path, run_cli):
     assert "here/mtfl5" in shown.stdout
     assert "checksums" in shown.stdout
     assert json.loads(run_cli("pack", "--info", out, "--json").stdout)["faces"] == 2
+    shards = tmp_path / "shards"
+    assert run_cli(*words[:5], shards, *words[6:], "--shard-size", "1").code == 0
+    assert "2 faces in 2 files" in run_cli("pack", "--info", shards).stdout
     with h5py.File(out, "r+") as file:
         file["weight"][1] = 0.5
     bad = run_cli("pack", "--verify", out)

@@ -8,7 +8,7 @@ import json
 from rich.console import Console
 
 from tufa_cli.cli.train_view import _State, json_line, line
-from tufa_cli.training.loop import Progress
+from tufa_cli.training.progress import Progress
 
 STEP = Progress("step", 50, 100, 1.25, 0.5, 128.0, 0.02)
 SCORES = Progress("validation", 50, 100, nme_percent={"300w/ibug68": 4.5})

@@ -15,12 +15,14 @@ from tufa_cli.data.augment import (
     Occlusion,
     apply_light,
     colour_table,
+    random_crop,
     random_light,
 )
 from tufa_cli.data.on_device import augment_on, collate_raw
 from tufa_cli.data.pack import PackOptions, pack
 from tufa_cli.data.packed import Draw, PackedFaces, collate
 from tufa_cli.errors import InputError
+from tufa_cli.geometry.crop import crop_from_square
 from tufa_cli.schemes import builtin_plane
 
 GREY = np.full((64, 64, 3), 120, np.uint8)
@@ -53,6 +55,24 @@ def test_chances_are_those_of_the_config():
 
 def test_nothing_is_drawn_without_chances():
     assert random_light(NONE, np.random.default_rng(0), 64) == Light()
+
+
+def test_a_crop_is_turned_scaled_shifted_stretched_and_mirrored_in_this_order():
+    """Against the same written with the maps of ``geometry.crop``, drawn one number at a time."""
+    config = AugmentConfig()
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        turn = np.radians(np.clip(rng.normal(), -3, 3) * config.rotation)
+        side = np.exp(np.clip(rng.normal(), -2.5, 2.5) * config.scale)
+        centre = 0.5 + np.clip(rng.normal(size=2), -2.5, 2.5) * config.shift
+        ratio = np.exp(np.clip(rng.normal(), -2.5, 2.5) * config.stretch / 2)
+        flipped = rng.random() < config.flip
+        inner = np.diag([-ratio if flipped else ratio, 1 / ratio])
+        inner = np.column_stack([inner, 0.5 - inner @ (0.5, 0.5)])
+        wanted = crop_from_square(centre, side, turn).then(inner).matrix
+        found, mirrored = random_crop(config, np.random.default_rng(seed))
+        assert mirrored == flipped
+        assert found.matrix == pytest.approx(wanted, abs=1e-14)
 
 
 def test_colour_is_gamma_gain_contrast_offset():
@@ -182,3 +202,16 @@ def test_noise_and_occlusion_on_the_device(large_pack):
         middle = (images.float() - plain.images)[:, :, 20:108, 20:108]
         assert 2 < middle.std(dim=(1, 2, 3)).median() < 12
         assert (images.float() - plain.images).mean().abs() < 1
+
+
+def test_batches_lie_as_the_network_wants_them(large_pack):
+    import torch
+
+    faces = PackedFaces([large_pack], 64, AugmentConfig())
+    samples = [faces[Draw(0, (i,))] for i in range(3)]
+    batch = collate(samples)
+    assert batch.images.shape == (3, 3, 64, 64)
+    assert batch.images.is_contiguous(memory_format=torch.channels_last)
+    assert batch.images.float().is_contiguous(memory_format=torch.channels_last)
+    for image, sample in zip(batch.images, samples, strict=True):
+        assert (image.numpy() == sample["image"]).all()

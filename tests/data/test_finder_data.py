@@ -15,6 +15,7 @@ from tufa_cli.data import finder_layers as layers
 from tufa_cli.data import finder_scenes as scenes
 from tufa_cli.data.finder_scenes import HardRegion, SceneConfig, SceneMaker, Scenes, collate_scenes
 from tufa_cli.data.finder_store import (
+    HEAD,
     FinderFaces,
     FinderPhotos,
     Labelling,
@@ -24,7 +25,8 @@ from tufa_cli.data.finder_store import (
 from tufa_cli.data.finder_targets import targets_of
 from tufa_cli.detect.finder_net import cell_middles
 from tufa_cli.errors import InputError, TufaError
-from tufa_cli.schemes import builtin_plane
+from tufa_cli.schemes import anchors_for, builtin_plane
+from tufa_cli.schemes.load import parse_scheme
 
 NOBODY = np.zeros((0, 5))
 CONFIG = SceneConfig(size=96, crowds=("crowd",), largest=90)
@@ -98,6 +100,17 @@ def test_labels_and_teacher_become_one_list():
     assert np.isnan(faces.points[1:]).all()
     alone = merge_faces(image, NOBODY, Labelling())
     assert alone.sure[0] and alone.boxes[0, 1] < face.points_px[:, 1].min()
+
+
+def test_labels_in_a_scheme_of_the_users_own(own_scheme):
+    """They give a box and the points they tell; without the scheme's file, a region to ignore."""
+    mine = parse_scheme(own_scheme, "mine")
+    image = AnnotatedImage("a", (Face(anchors_for(mine, builtin_plane()) * 100, scheme="mine"),))
+    known = merge_faces(image, NOBODY, Labelling(layouts={"mine": mine}))
+    x, y, w, h = HEAD
+    np.testing.assert_allclose(known.boxes[0], np.array([x, y, w, h]) * 100, atol=1e-6)
+    assert np.isfinite(known.points[0]).all(axis=1).tolist() == [False, False, True, False, False]
+    assert merge_faces(image, NOBODY, Labelling()).sure.tolist() == [False]
 
 
 def test_a_large_face_is_shrunk_with_its_labels(tmp_path):

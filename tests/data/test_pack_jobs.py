@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tufa_cli.annotation import AnnotatedImage, Face
+from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.data import crops as crops_module
 from tufa_cli.data import pack as pack_module
 from tufa_cli.data.crops import PackOptions
@@ -28,24 +28,7 @@ from tufa_cli.data.verify import describe, verify
 from tufa_cli.errors import TufaError
 from tufa_cli.schemes import builtin_plane
 
-COUNT = 40
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    """Photos of noise with a label each, one of two faces, and one that cannot be read."""
-    folder = tmp_path_factory.mktemp("noise")
-    rng = np.random.default_rng(0)
-    found = []
-    for number in range(COUNT):
-        small = rng.integers(0, 255, (12, 12, 3)).astype(np.uint8)
-        cv2.imwrite(str(folder / f"{number}.png"), cv2.resize(small, (96, 96)))
-        points = builtin_plane()["cofw29"] * rng.uniform(40, 60) + rng.uniform(10, 30, 2)
-        faces = [Face(points, scheme="cofw29", attributes={"weight": 0.5, "else": iter(())})]
-        faces += [Face(points + 3, scheme="cofw29")] * (number == 3)
-        found.append(AnnotatedImage(f"{number}.png", tuple(faces), root=str(folder)))
-    (folder / "7.png").write_bytes(b"no photo")
-    return found
+COUNT = 40  #: rows of the fixture ``images``
 
 
 def run(images, out, **options):

@@ -182,7 +182,7 @@ def test_points_in_space_are_written_without_a_depth(tmp_path: Path) -> None:
 def test_what_it_cannot_hold(tmp_path: Path) -> None:
     some = {"pitch": 1.0, "yaw": 2.0, "roll": 3.0, "roi": [1.5, 2, 3, 4]}
     assert losses([image(attributes=some)], "300w-lp") == [
-        "attributes of faces: pitch, roi, roll, yaw"
+        "attributes of faces (pitch, roi, roll, yaw): 1 face, first in a.jpg"
     ]
     assert losses([image("a.png")], "300w-lp") == [
         "the photo's name or folder: 1 photo, first a.png"

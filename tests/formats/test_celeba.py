@@ -128,7 +128,7 @@ def test_what_it_cannot_hold(tmp_path: Path) -> None:
     assert losses([half], "celeba") == ["the fraction of the points: 1 face, first in a.jpg"]
     assert losses([image(split="dev")], "celeba") == ["the split: 1 photo, first a.jpg"]
     assert losses([image(attributes={"identity": "Anna"})], "celeba") == [
-        "attributes of faces: identity"
+        "attributes of faces (identity): 1 face, first in a.jpg"
     ]
     out = tmp_path / "out"
     for images, problem in (

@@ -304,19 +304,19 @@ def test_labels_are_not_overwritten_unasked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "lost"),
     [
-        ({"confidence": np.ones(5)}, "the confidence: 1 face, first in a.jpg"),
-        ({"score": 0.5}, "the score: 1 face, first in a.jpg"),
-        ({"attributes": {"scheme": 1}}, "attributes of faces: scheme"),
-        ({"attributes": {" ": 1}}, "attributes of faces:  "),
-        ({"attributes": {"x": {1: 2}}}, "attributes of faces: x"),
-        ({"attributes": {"x": float("inf")}}, "attributes of faces: x"),
+        ({"confidence": np.ones(5)}, "the confidence"),
+        ({"score": 0.5}, "the score"),
+        ({"attributes": {"scheme": 1}}, "attributes of faces (scheme)"),
+        ({"attributes": {" ": 1}}, "attributes of faces ( )"),
+        ({"attributes": {"x": {1: 2}}}, "attributes of faces (x)"),
+        ({"attributes": {"x": float("inf")}}, "attributes of faces (x)"),
     ],
 )
 def test_losses(tmp_path: Path, given: dict[str, Any], lost: str) -> None:
     images = [AnnotatedImage("a.jpg", (face(**given),))]
-    assert losses(images, "cvat") == [lost]
+    assert losses(images, "cvat") == [f"{lost}: 1 face, first in a.jpg"]
     report = write(images, tmp_path / "o.xml", "cvat")
-    assert report.lost == (lost,)
+    assert report.lost == (f"{lost}: 1 face, first in a.jpg",)
     assert len(only(tmp_path / "o.xml").faces) == 1
 
 

@@ -144,7 +144,7 @@ def test_what_it_cannot_hold(tmp_path: Path) -> None:
     images = [AnnotatedImage("a.jpg", (face,), split="default")]
     assert losses(images, "datumaro") == [
         "the split 'default', which means none: 1 photo, first a.jpg",
-        "attributes of faces: score, source, y",
+        "attributes of faces (score, source, y): 1 face, first in a.jpg",
     ]
     write(images, tmp_path / "out", "datumaro")
     (image,) = read(tmp_path / "out")

@@ -292,19 +292,21 @@ def test_different_numbers_of_points_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "lost"),
     [
-        ({"attributes": {"gender": "x"}}, "attributes of faces: gender"),
-        ({"attributes": {"occluded": "yes"}}, "attributes of faces: occluded"),
-        ({"attributes": {"age": float("nan")}}, "attributes of faces: age"),
-        ({"attributes": {"label": " a"}}, "attributes of faces: label"),
-        ({"attributes": {"blur": 1}}, "attributes of faces: blur"),
-        ({"confidence": np.ones(5)}, "the confidence: 1 face, first in a.jpg"),
-        ({"source": "auto"}, "that a model made the points: 1 face, first in a.jpg"),
+        ({"attributes": {"gender": "x"}}, "attributes of faces (gender)"),
+        ({"attributes": {"occluded": "yes"}}, "attributes of faces (occluded)"),
+        ({"attributes": {"age": float("nan")}}, "attributes of faces (age)"),
+        ({"attributes": {"label": " a"}}, "attributes of faces (label)"),
+        ({"attributes": {"blur": 1}}, "attributes of faces (blur)"),
+        ({"confidence": np.ones(5)}, "the confidence"),
+        ({"source": "auto"}, "that a model made the points"),
         ({"visibility": np.array([1] * 5, dtype=np.uint8)},
-         "which points are occluded: 1 face, first in a.jpg"),
+         "which points are occluded"),
     ],
 )  # fmt: skip
 def test_losses(given: dict[str, Any], lost: str) -> None:
-    assert losses([AnnotatedImage("a.jpg", (face(**given),))], "dlib") == [lost]
+    assert losses([AnnotatedImage("a.jpg", (face(**given),))], "dlib") == [
+        f"{lost}: 1 face, first in a.jpg"
+    ]
 
 
 def test_losses_of_a_fraction_and_of_a_photo() -> None:

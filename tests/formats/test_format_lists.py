@@ -68,7 +68,7 @@ def test_lines_across_chunks(put: Put) -> None:
         path = put("long.txt", end.join(pieces) + end)
         assert [raw for _, raw in raw_lines(path)] == pieces
         offsets = [offset for offset, _ in raw_lines(path)]
-        found = lines_at(path, [(9, offsets[4]), (2, offsets[1])])
+        found = lines_at(path, [(9, offsets[4], 1), (2, offsets[1], 1)])
         assert [len(text) for _, text in found] == [len(pieces[4]), len(pieces[1])]
 
 

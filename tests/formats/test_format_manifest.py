@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,25 @@ def test_each_format_is_complete(name: str) -> None:
     assert len(found.TITLE) < 80
     assert callable(found.sniff) and callable(found.read) and callable(found.write)
     assert isinstance(found.CAPABILITIES, formats.Capabilities)
+
+
+def test_the_page_of_formats_is_what_the_code_says(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(checkout / "docs")
+    script = runpy.run_path(str(checkout / "docs" / "make_formats.py"))
+    page = (checkout / "docs" / "formats.md").read_text(encoding="utf-8")
+    assert script["with_tables"](page) == page, "run docs/make_formats.py"
+    for table in ("formats", "held", "beside"):
+        rows = re.findall(r"^\| `([\w-]+)` \|", script["tables"]()[table], re.MULTILINE)
+        assert rows == sorted(formats.BUILT_IN)
+
+
+def test_every_format_says_where_its_photos_are_looked_for(checkout: Path) -> None:
+    page = (checkout / "docs" / "formats.md").read_text(encoding="utf-8")
+    table = page.partition("## Photos\n")[2].partition("\n## ")[0]
+    named = re.findall(r"`([\w-]+)`", " ".join(re.findall(r"^\|([^|]+)\|", table, re.MULTILINE)))
+    assert sorted({*formats.BUILT_IN} - {*named}) == []
 
 
 def test_unknown_name_offers_near_ones() -> None:

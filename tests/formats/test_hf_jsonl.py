@@ -72,7 +72,8 @@ def test_attributes_that_are_no_json_are_a_loss(tmp_path: Path) -> None:
     face = Face(np.ones((2, 2)), attributes={"x": float("nan"), "y": 1})
     images = [AnnotatedImage("a.jpg", (face,), attributes={"z": object()})]
     assert losses(images, "hf-jsonl") == [
-        "the photo's attributes: 1 photo, first a.jpg", "attributes of faces: x",
+        "the photo's attributes: 1 photo, first a.jpg",
+        "attributes of faces (x): 1 face, first in a.jpg",
     ]  # fmt: skip
     write(images, tmp_path / "m.jsonl", "hf-jsonl")
     (image,) = read(tmp_path / "m.jsonl")

@@ -137,7 +137,7 @@ def test_aflw_tables_have_a_box_size(tmp_path: Path) -> None:
     assert [float(cell) for cell in lines[1].split(",")[1:5]] == [0.15, 30, 16, 7]
     other = Face(np.ones((5, 2)), attributes={"box_size": 3.0, "scale": "big", "center": [1]})
     assert losses([AnnotatedImage("a.jpg", (other,))], "hrnet-csv") == [
-        "attributes of faces: box_size, center, scale"
+        "attributes of faces (box_size, center, scale): 1 face, first in a.jpg"
     ]
 
 

@@ -310,7 +310,8 @@ def test_a_size_is_needed(tmp_path: Path, checkout: Path) -> None:
 def test_losses() -> None:
     scored = face(visibility=HIDDEN, confidence=np.ones(5), attributes={"x": {1}})
     assert losses([AnnotatedImage("a.jpg", (scored,))], "label-studio") == [
-        "the confidence of missing points: 1 face, first in a.jpg", "attributes of faces: x",
+        "the confidence of missing points: 1 face, first in a.jpg",
+        "attributes of faces (x): 1 face, first in a.jpg",
     ]  # fmt: skip
 
 

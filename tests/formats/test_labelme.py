@@ -267,7 +267,7 @@ def test_the_size_is_that_of_the_upright_photo(tmp_path: Path, checkout: Path) -
 
 def test_files_that_are_in_the_way(tmp_path: Path) -> None:
     twins = [AnnotatedImage("a.jpg", (face(),)), AnnotatedImage("a.png", (face(),))]
-    with pytest.raises(OutputError, match=r"another photo's labels .* as well as a\.png's"):
+    with pytest.raises(OutputError, match=r"both a\.jpg and a\.png would go here"):
         write(twins, tmp_path / "out", "labelme")
     with pytest.raises(OutputError, match="several photos do not fit"):
         write(twins, tmp_path / "out.json", "labelme")
@@ -290,7 +290,8 @@ def test_losses() -> None:
     ]
     odd = AnnotatedImage("a.jpg", (face(attributes={"x": {1}}),), attributes={"y": math.nan})
     assert losses([odd], "labelme") == [
-        "the photo's attributes: 1 photo, first a.jpg", "attributes of faces: x",
+        "the photo's attributes: 1 photo, first a.jpg",
+        "attributes of faces (x): 1 face, first in a.jpg",
     ]  # fmt: skip
 
 

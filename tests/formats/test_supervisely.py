@@ -246,7 +246,7 @@ def test_the_meta_lists_all_that_the_annotations_use(tmp_path: Path) -> None:
 
 
 def test_files_that_are_in_the_way(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="another photo's labels"):
+    with pytest.raises(OutputError, match="would go here"):
         write([AnnotatedImage("a.jpg"), AnnotatedImage("ds0/a.jpg")], tmp_path / "o", "supervisely")
     for path in ("../a.jpg", "/etc/a.jpg"):
         with pytest.raises(OutputError, match="leads out of its folder"):
@@ -263,7 +263,7 @@ def test_losses() -> None:
     assert losses([image], "supervisely") == [
         "the confidence: 1 face, first in a.jpg",
         "the photo's attributes: 1 photo, first a.jpg",
-        "attributes of faces: scheme, x",
+        "attributes of faces (scheme, x): 1 face, first in a.jpg",
     ]
 
 

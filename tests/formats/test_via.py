@@ -312,7 +312,8 @@ def test_losses() -> None:
     odd = AnnotatedImage("a.jpg", (face(attributes={"face": 1, "name": 2, "x": {1}}),),
                          attributes={"split": 1})  # fmt: skip
     assert losses([odd], "via") == [
-        "the photo's attributes: 1 photo, first a.jpg", "attributes of faces: face, name, x",
+        "the photo's attributes: 1 photo, first a.jpg",
+        "attributes of faces (face, name, x): 1 face, first in a.jpg",
     ]  # fmt: skip
     scored = face(visibility=HIDDEN, confidence=np.ones(5))
     assert "the confidence of missing points" in losses([AnnotatedImage("a", (scored,))], "via")[0]

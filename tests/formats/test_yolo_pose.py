@@ -243,7 +243,7 @@ def test_other_losses(tmp_path: Path) -> None:
         "that a face is there twice: 1 photo, first a.jpg",
         "the split 'names', which cannot be a key of data.yaml: 1 photo, first b.jpg",
         "the split 'a/b', which cannot be a key of data.yaml: 1 photo, first c.jpg",
-        "attributes of faces: class, pose",
+        "attributes of faces (class, pose): 2 faces, first in b.jpg",
     ]
     write(images[:1], tmp_path / "out", "yolo-pose")
     row = (tmp_path / "out/labels/unsplit/a.txt").read_text().split()

@@ -262,7 +262,7 @@ def test_photos_do_not_pile_up_in_memory(photos, weights, monkeypatch):
 
 def test_a_scheme_nobody_trained_is_placed_by_meaning(weights, own_scheme):
     scheme = parse_scheme(own_scheme, "mine.yaml")
-    prompts = Annotator(Finds(), CropCentre(), weights, scheme).prompts_plane
+    prompts = Annotator(Finds(), CropCentre(), weights, scheme).query.prompts_plane
     assert prompts.shape == (4, 2)
     np.testing.assert_allclose(prompts[:3], builtin_plane()["wflw98"][[8, 16, 24]], atol=0.05)
 

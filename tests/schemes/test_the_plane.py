@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tufa_cli.errors import InputError, TufaError, UnknownNameError
 from tufa_cli.geometry.plane_fit import folded_triangles, smallest_spacing
@@ -142,6 +145,34 @@ def test_turning_and_scaling_mean_shapes_changes_nothing(made):
         np.testing.assert_allclose(again[name], made.plane[name], atol=3e-6)
 
 
+@given(name=st.sampled_from(["ibug68", "scut86", "cofw29"]), seed=st.integers(0, 10_000))
+@settings(max_examples=5)
+def test_turning_scaling_mirroring_and_order_of_a_mean_shape_change_only_the_order(name, seed):
+    """Mirrored means as of a mirrored photo: each point has its partner's number."""
+    rng = np.random.default_rng(seed)
+    scheme, both = LAYOUTS[name], ["wflw98", name]
+    plain = align({key: SHAPES[key] for key in both}, {key: LAYOUTS[key] for key in both}).plane
+    shape = SHAPES[name]
+    if rng.random() < 0.5:
+        shape = shape[list(scheme.flip)] * (-1, 1)
+    angle, scale = rng.uniform(-1.5, 1.5), rng.uniform(0.01, 500)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    shape = scale * shape @ turn.T + rng.uniform(-900, 900, 2)
+    order = rng.permutation(len(shape))
+    back = np.argsort(order)
+    other = replace(
+        scheme,
+        meanings=tuple(scheme.meanings[i] for i in order),
+        names=tuple(scheme.names[i] for i in order),
+        flip=tuple(int(back[scheme.flip[i]]) for i in order),
+        skeleton=(),
+        normaliser=None,
+    )
+    layouts = {"wflw98": LAYOUTS["wflw98"], name: other}
+    found = align({"wflw98": SHAPES["wflw98"], name: shape[order]}, layouts).plane
+    np.testing.assert_allclose(found[name], plain[name][order], atol=2e-6)
+
+
 def test_a_scheme_may_reach_the_plane_through_another():
     """wflw98 has no ears: a scheme of ears and chin is placed by aflw21, which is placed first."""
     ears = parse_scheme(EARS, "ears")
@@ -202,7 +233,8 @@ def test_estimates_are_means_of_points():
                 assert sum(estimate.weights.values()) == pytest.approx(1)
 
 
-def test_the_page_shows_the_figures_of_the_shipped_plane(checkout):
+def test_the_page_shows_the_figures_of_the_shipped_plane(checkout, monkeypatch):
+    monkeypatch.syspath_prepend(checkout / "docs")
     script = runpy.run_path(str(checkout / "docs" / "make_plane.py"))
     page = (checkout / "docs" / "plane.md").read_text(encoding="utf-8")
     assert script["with_tables"](page) == page, "run docs/make_plane.py"

@@ -162,16 +162,6 @@ def test_patience_ends_a_run_that_gets_no_better(config, tmp_path):
     assert text.startswith("no better validation")
 
 
-def test_memory_that_does_not_suffice_is_told(config, tmp_path, monkeypatch):
-    def too_much(*args):
-        raise torch.OutOfMemoryError("8 GiB")
-
-    monkeypatch.setattr("tufa_cli.training.step.landmark_loss", too_much)
-    with pytest.raises(TufaError, match="8 faces at a time") as caught:
-        train(config, tmp_path / "run")
-    assert "accumulate=2" in caught.value.hint
-
-
 def test_lower_blocks_learn_more_slowly(config):
     options = TINY_VIT | {"patch": 16}
     config = replace(

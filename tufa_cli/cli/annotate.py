@@ -11,11 +11,13 @@ import click
 from tufa_cli.cli.options import (
     FILE,
     batch_size_option,
+    carry_option,
     device_option,
     dry_run_option,
     json_option,
     overwrite_option,
     quiet_option,
+    scheme_for,
     threads_option,
     weights_option,
 )
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
 )
 @click.option("--largest", is_flag=True, help="Only the largest face of each photo.")
 @click.option("--draw", type=click.Path(path_type=Path, file_okay=False), help="Overlays go here.")
+@carry_option
 @device_option
 @threads_option
 @batch_size_option
@@ -87,6 +90,7 @@ def annotate(
     min_face: float,
     largest: bool,
     draw: Path | None,
+    carry: bool,
     device: str,
     threads: int | None,
     batch_size: int,
@@ -118,9 +122,8 @@ def annotate(
         raise click.UsageError(f"--boxes and --detector {detector} exclude each other")
     from tufa_cli.pipeline.annotate import AnnotateOptions
     from tufa_cli.pipeline.saving import Output, check_one_file_per_photo
-    from tufa_cli.schemes import get_scheme
 
-    known = get_scheme(scheme)
+    known = scheme_for(scheme, weights)
     listing = _list(paths, draw)
     names = [listing.relative(photo) for photo in listing]
     check_one_file_per_photo(format_name, names)
@@ -134,7 +137,13 @@ def annotate(
         _say_plan(len(todo), len(done), listing, known, output)
         return
     options = AnnotateOptions(
-        min_score, min_confidence, min_face, largest, batch_size, keep_pixels=draw is not None
+        min_score,
+        min_confidence,
+        min_face,
+        largest,
+        batch_size,
+        keep_pixels=draw is not None,
+        carry=carry,
     )
     chosen = detector or ("boxes" if boxes is not None else None)
     run = _Run(listing, known, target, overlays, quiet)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from tufa_cli.cli.options import carry_option, scheme_for
 from tufa_cli.cli.progress import tracked
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="NAME=FILE",
     help="A subset to report by itself: a file of photo names. May be repeated.",
 )
+@carry_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.")
 @click.option(
@@ -84,6 +86,7 @@ def evaluate(
     include: Path | None,
     exclude: Path | None,
     subset_files: tuple[str, ...],
+    carry: bool,
     device: str,
     threads: int | None,
     batch_size: int,
@@ -131,13 +134,12 @@ def evaluate(
     from tufa_cli.model.predict import Predictor
     from tufa_cli.model.weights import load_weights
     from tufa_cli.pipeline.evaluate import Plan, make_report, measure
-    from tufa_cli.schemes import get_scheme
 
-    layout = get_scheme(scheme)
+    layout = scheme_for(scheme, weights)
     loaded = load_weights(weights)
     loaded.prompts(layout)  # a point without a place is told before any photo is read
     found_by = _detector(detector, detector_weights, boxes) if box == "detector" else None
-    plan = Plan(layout, loaded, box, Jitter(seed=seed), found_by, batch_size)
+    plan = Plan(layout, loaded, box, Jitter(seed=seed), found_by, batch_size, carry)
     predictor = Predictor(loaded, device, threads)
     selected, failures = _labels(source, format_name, layout, images, include, exclude)
     photos = _of_scheme(selected, layout)

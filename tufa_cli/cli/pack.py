@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from tufa_cli.data.pack import PackReport
     from tufa_cli.selection import Selection
 
+#: A pack is a file or, in shards, a folder.
+PACK = click.Path(path_type=Path)
 #: Starting a process takes as long as packing so many photos.
 _PHOTOS_PER_JOB = 250
 
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path), required=False)
-@click.option("-o", "--output", type=FILE, help="Pack file (HDF5).")
+@click.option("-o", "--output", type=PACK, help="Pack file (HDF5), or folder of shards.")
 @click.option("-f", "--from", "format_name", default="auto", show_default=True, help="Format.")
-@click.option("--scheme", help="Landmark scheme, where the format does not tell.")
+@click.option("--scheme", help="Landmark scheme, where the format does not tell: name or file.")
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of the photos.")
 @click.option("--source", "source_name", help="Name of this source  [default: SOURCE's name]")
 @click.option("--split", default="train", show_default=True, help="Split of photos naming none.")
@@ -34,13 +36,16 @@ _PHOTOS_PER_JOB = 250
 @click.option("--resume", is_flag=True, help="As --append; faces it holds already are left alone.")
 @overwrite_option
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes  [default: one per CPU]")
+@click.option(
+    "--shard-size", type=click.IntRange(1), help="Faces per file: OUTPUT is a folder of packs."
+)
 @click.option("--context", default=1.5, show_default=True, help="Stored crop over the window.")
 @click.option("--max-size", default=256, show_default=True, help="Largest stored crop in pixels.")
 @click.option("--quality", default=92, show_default=True, help="JPEG quality.")
 @dry_run_option
 @json_option
-@click.option("--verify", type=FILE, help="Check every row of this pack instead of packing.")
-@click.option("--info", type=FILE, help="Show what this pack holds instead of packing.")
+@click.option("--verify", type=PACK, help="Check every row of this pack instead of packing.")
+@click.option("--info", type=PACK, help="Show what this pack holds instead of packing.")
 @click.pass_context
 def pack(
     ctx: click.Context,
@@ -59,6 +64,7 @@ def pack(
     resume: bool,
     overwrite: bool,
     jobs: int | None,
+    shard_size: int | None,
     context: float,
     max_size: int,
     quality: int,
@@ -71,12 +77,14 @@ def pack(
 
     A killed run goes on where it was when the same command is given again; with --resume also when
     it had just finished. The file is the same whatever --jobs is. Photos that cannot be read are
-    listed at the end (exit code 3). --verify lists rows that are damaged (exit code 1).
+    listed at the end (exit code 3). --verify lists rows that are damaged (exit code 1). A scheme
+    file of your own goes into the pack, so that train needs the pack alone.
 
     \b
     Example:
       tufa-cli pack 300w --from pts --scheme ibug68 --val-list val.txt -o faces.h5
       tufa-cli pack wflw/list.txt --from wflw --images WFLW_images -o faces.h5 --append
+      tufa-cli pack 300w --scheme ibug68 -o packs/faces --shard-size 20000
       tufa-cli pack --verify faces.h5
     """
     if verify or info:
@@ -88,11 +96,15 @@ def pack(
     from tufa_cli.data.pack import pack as run
     from tufa_cli.formats import read
     from tufa_cli.schemes import builtin_plane, get_scheme, read_plane
+    from tufa_cli.schemes.align import with_own
     from tufa_cli.selection import read_name_list, select
 
-    name = get_scheme(scheme).name if scheme else None
+    layout = get_scheme(scheme) if scheme else None
     on_plane = read_plane(plane) if plane else builtin_plane()
-    photos = list(read(source, format=format_name, scheme=name, root=images))
+    if layout is not None:
+        on_plane = with_own(on_plane, layout)
+    name = layout.name if layout else None
+    photos = list(read(source, format=format_name, scheme=layout, root=images))
     chosen = select(
         photos,
         include=read_name_list(include) if include else None,
@@ -115,6 +127,7 @@ def pack(
         overwrite=overwrite,
         val_photos=val,
         jobs=jobs or _jobs_for(len(chosen)),
+        shard_rows=shard_size,
     ):
         click.echo(f"{report.photos}/{len(chosen)} photos", err=True)
     _tell(report, output, as_json)
@@ -213,7 +226,8 @@ def _show(path: Path, as_json: bool) -> None:
         _print_json(found)
         return
     checks = "checksums" if found["checksums"] else "no checksums"
-    click.echo(f"{path}: {found['faces']} faces, {found['bytes'] / 1e6:.1f} MB, {checks}")
+    files = f" in {found['files']} files" if found["files"] > 1 else ""
+    click.echo(f"{path}: {found['faces']} faces{files}, {found['bytes'] / 1e6:.1f} MB, {checks}")
     for group in found["groups"]:
         name = f"{group['source']}/{group['scheme']}"
         click.echo(f"  {group['split']:8} {name:28} {group['faces']:7} faces")

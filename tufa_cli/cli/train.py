@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tufa_cli.cli.options import RunCommand, resume_run_option
+
 if TYPE_CHECKING:
     from tufa_cli.training.config import TrainConfig
 
 
-@click.command()
+@click.command(cls=RunCommand)
 @click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Run folder.")
-@click.option("--resume", is_flag=True, help="Go on with the run in the folder, if there is one.")
+@resume_run_option
 @click.option("--stop-at", type=int, help="Leave after this step (training in stretches).")
 @click.option(
     "--dry-run",
@@ -42,7 +44,7 @@ def train(
     """Train the regressor on packed faces, as CONFIG (YAML) says; KEY=VALUE words replace values.
 
     Interrupt it whenever you like: the step is finished and saved, and --resume goes on. On many
-    GPUs: torchrun --nproc-per-node N -m tufa_cli train ...
+    GPUs: torchrun --nproc-per-node N --max-restarts 3 -m tufa_cli train ... --resume auto
 
     \b
     Example:

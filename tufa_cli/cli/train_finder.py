@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tufa_cli.cli.options import FILE, overwrite_option
+from tufa_cli.cli.options import FILE, RunCommand, overwrite_option, resume_run_option
 
 if TYPE_CHECKING:
     from tufa_cli.training.finder_loop import FinderProgress
 
 
-@click.command("train-finder")
+@click.command("train-finder", cls=RunCommand)
 @click.argument("config", type=FILE)
 @click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
-@click.option("--resume", is_flag=True, help="Go on with the run in the folder, if there is one.")
+@resume_run_option
 @click.option("--stop-at", type=int, help="Leave after this step (training in stretches).")
 @click.option("--store-only", is_flag=True, help="Make the file of photos and leave.")
 @overwrite_option

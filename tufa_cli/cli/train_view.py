@@ -15,7 +15,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tufa_cli.training.loop import Progress
+    from tufa_cli.training.progress import Progress
 
 Report = Callable[["Progress"], None]
 
@@ -119,8 +119,15 @@ class _State:
             f"{now.faces_per_second:.0f} faces/s   waiting for data {now.wait_share:.0%}{memory}   "
             f"{left:.0f} min left   saved at {self.saved}"
         )
+        losses = "   ".join(f"{key} {value:.3f}" for key, value in now.losses.items())
         table = Table("source/scheme", "NME %", "best", box=None)
         for key, value in self.scores.items():
             table.add_row(key, f"{value:.2f}", f"{self.best[key]:.2f}")
         bar = ProgressBar(total=now.steps, completed=now.step, width=60)
-        return Group(head, bar, *(Text(text) for text in self.texts), table)
+        return Group(
+            head,
+            bar,
+            Text(f"loss by scheme   {losses}"),
+            *(Text(text) for text in self.texts),
+            table,
+        )

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tufa_cli.geometry.crop import CropMap, crop_from_square
+from tufa_cli.geometry.crop import CropMap
 
 Rgb = NDArray[np.uint8]
+_LEVELS = np.arange(256) / 255.0
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,18 @@ def random_crop(
     The map leads from the new crop's units to the window's, so that
     ``new_points = map.to_crop(points_crop)``.
     """
-    turn = math.radians(_cut(rng.normal(), 3) * config.rotation)
-    side = math.exp(_cut(rng.normal(), 2.5) * config.scale)
-    centre = [0.5 + _cut(value, 2.5) * config.shift for value in rng.normal(size=2)]
-    crop = crop_from_square(centre, side, turn)
-    ratio = math.exp(_cut(rng.normal(), 2.5) * config.stretch / 2)
+    draws = rng.standard_normal(5).tolist()
+    turn = math.radians(_cut(draws[0], 3) * config.rotation)
+    side = math.exp(_cut(draws[1], 2.5) * config.scale)
+    x, y = (0.5 + _cut(value, 2.5) * config.shift for value in draws[2:4])
+    ratio = math.exp(_cut(draws[4], 2.5) * config.stretch / 2)
     mirrored = bool(rng.random() < config.flip) and has_flip
-    sign = -1.0 if mirrored else 1.0
-    inner = np.array([[sign * ratio, 0.0, 0.0], [0.0, 1 / ratio, 0.0]])
-    inner[:, 2] = 0.5 - inner[:, :2] @ (0.5, 0.5)
-    return crop.then(inner), mirrored
+    # crop_from_square(...).then(the stretch and mirror about the middle), in plain numbers.
+    wide, high = side * (-ratio if mirrored else ratio), side / ratio
+    cos, sin = math.cos(turn), math.sin(turn)
+    (a, b), (c, d) = (wide * cos, -high * sin), (wide * sin, high * cos)
+    matrix = [[a, b, x - (a + b) / 2], [c, d, y - (c + d) / 2]]
+    return CropMap(np.array(matrix)), mirrored
 
 
 def _cut(value: float, most: float) -> float:
@@ -117,9 +120,9 @@ def random_light(config: AugmentConfig, rng: np.random.Generator, size: int) -> 
     """Draw light, colour, blur, noise, JPEG and occlusion for a crop of ``size`` pixels."""
     colour = soften = shrink = noise = jpeg = occlusion = None
     if rng.random() < config.colour:
-        gamma, contrast = np.exp(rng.normal(0, 0.25)), np.exp(rng.normal(0, 0.2))
-        offset = rng.normal(0, 0.08)
-        colour = Colour(gamma, np.exp(rng.normal(0, 0.08, 3)), contrast, offset)
+        draws = rng.standard_normal(6)
+        gamma, contrast = math.exp(0.25 * draws[0]), math.exp(0.2 * draws[1])
+        colour = Colour(gamma, np.exp(0.08 * draws[3:]), contrast, 0.08 * draws[2])
     gray = bool(rng.random() < config.gray)
     if rng.random() < config.blur:
         if rng.random() < 0.5:  # a soft focus, or the loss of a small photo that was enlarged
@@ -152,12 +155,11 @@ def _random_occlusion(rng: np.random.Generator, size: int) -> Occlusion:
 
 def colour_table(colour: Colour) -> NDArray[np.uint8]:
     """(256, 3) what each level of each channel becomes."""
-    levels = np.arange(256) / 255.0
     # ((x * gains - 0.5) * contrast + 0.5 + offset) * 255 as one product and one sum
     shift = (0.5 - 0.5 * colour.contrast + colour.offset) * 255
-    table = np.multiply.outer(levels**colour.gamma, colour.gains * (colour.contrast * 255))
+    table = np.multiply.outer(_LEVELS**colour.gamma, colour.gains * (colour.contrast * 255))
     table += shift
-    return table.clip(0, 255).astype(np.uint8)
+    return np.clip(table, 0, 255, out=table).astype(np.uint8)
 
 
 def apply_light(image: Rgb, light: Light) -> Rgb:

@@ -23,7 +23,7 @@ from tufa_cli.errors import TufaError
 from tufa_cli.geometry.crop import CropMap, oracle_crop
 from tufa_cli.images.reading import read_rgb
 from tufa_cli.images.warp import warp_crop
-from tufa_cli.schemes import Plane, get_scheme
+from tufa_cli.schemes import Plane
 from tufa_cli.schemes.anchors import anchors_for
 
 #: Photos a process gets at a time, and how many such lots are on their way for each process.
@@ -83,7 +83,7 @@ def make_row(
     name = options.scheme or face.scheme
     if name is None:
         raise TufaError("the format does not tell the scheme", "give --scheme NAME")
-    scheme = get_scheme(name)
+    scheme = plane.layout(name)
     if len(face.points_px) != len(scheme):
         raise TufaError(f"{len(face.points_px)} points, {scheme.name} has {len(scheme)}")
     crop = oracle_crop(anchors_for(scheme, plane), face.points_px, plane.window)

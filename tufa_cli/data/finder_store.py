@@ -6,7 +6,7 @@ decoding. No photo is named in the file: photo names are personal data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.annotation import AnnotatedImage, Face
-from tufa_cli.errors import InputError, TufaError
+from tufa_cli.errors import InputError, TufaError, UnknownNameError
 from tufa_cli.geometry.boxes import iou
 from tufa_cli.geometry.crop import fit_scale_shift
 from tufa_cli.images.reading import read_rgb
-from tufa_cli.schemes import builtin_plane, get_scheme
+from tufa_cli.schemes import Scheme, anchors_for, builtin_plane, get_scheme
 from tufa_cli.schemes.plane import FACE_BOX
 from tufa_cli.schemes.transfer import transfer
 from tufa_cli.writing import replacing
@@ -43,11 +43,21 @@ class Labelling:
 
     sure: teacher boxes that score less are regions that neither count as a face nor as none.
     largest_face: photos are shrunk until their largest face's longer side is at most so many px.
+    layouts: schemes of the labels that do not ship, by name.
     """
 
     sure: float = 0.6
     largest_face: float = 240.0
     largest_side: int = 1600
+    layouts: Mapping[str, Scheme] = field(default_factory=dict)
+
+    def layout(self, face: Face) -> Scheme | None:
+        """The scheme of a face's points; None for one that is not known."""
+        try:
+            found = self.layouts.get(face.scheme or "") or get_scheme(face.scheme or "")
+        except UnknownNameError:
+            return None
+        return found if len(found) == len(face.points_px) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +92,12 @@ def merge_faces(
     boxes, sure, points = [], [], []
     free = np.ones(len(teacher), dtype=bool)
     for face in image.faces:
-        found = _labelled(face, teacher, labelling.sure)
+        layout = labelling.layout(face)
+        found = _labelled(face, layout, teacher, labelling.sure)
         if found is not None:
             boxes.append(found[0])
             sure.append(found[1])
-            points.append(_five(face))
+            points.append(_five(face, layout))
     if boxes and len(teacher):
         free &= iou(teacher[:, :4], np.array(boxes)).max(axis=1) <= _SAME
     for row in teacher[free]:
@@ -101,13 +112,15 @@ def merge_faces(
 
 
 def _labelled(
-    face: Face, teacher: NDArray[np.float64], sure: float
+    face: Face, layout: Scheme | None, teacher: NDArray[np.float64], sure: float
 ) -> tuple[NDArray[np.float64], bool] | None:
     """A labelled face's box, and whether it is a face to be found; None without any place."""
     if face.box is not None and np.isfinite(face.box).all() and min(face.box[2:]) > 0:
         return face.box, True
     try:
-        anchors = builtin_plane()[get_scheme(face.scheme or "").name]
+        if layout is None:
+            raise TufaError(f"the scheme {face.scheme} is not known")
+        anchors = anchors_for(layout, builtin_plane())
         scale, shift = fit_scale_shift(anchors, face.points_px)
     except TufaError:
         box = face.tight_box()
@@ -122,11 +135,11 @@ def _labelled(
     return np.array([*(scale * np.array([x, y]) + shift), scale * w, scale * h]), True
 
 
-def _five(face: Face) -> NDArray[np.float64]:
+def _five(face: Face, layout: Scheme | None) -> NDArray[np.float64]:
     """(5, 2) eye centres, nose tip, mouth corners from labels of any scheme; NaN where not told."""
-    if face.scheme is None:
+    if layout is None:
         return np.full((5, 2), np.nan)
-    return transfer(get_scheme(face.scheme), get_scheme(FIVE)).apply(face.points_px)
+    return transfer(layout, get_scheme(FIVE)).apply(face.points_px)
 
 
 @dataclass

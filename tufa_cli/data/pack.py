@@ -11,10 +11,12 @@ from pathlib import Path
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.data.crops import PackOptions, Photo, crop_photos, row_key
-from tufa_cli.data.parts import PartFolder, keys_of
-from tufa_cli.data.store import Row
+from tufa_cli.data.parts import PartFolder
+from tufa_cli.data.shards import check_shards_writable, pack_files, shard_size
+from tufa_cli.data.store import Row, joint_head, keys_of
 from tufa_cli.errors import TufaError
-from tufa_cli.schemes import Plane, get_scheme
+from tufa_cli.schemes import Plane
+from tufa_cli.schemes.plane import merged
 from tufa_cli.writing import check_writable
 
 __all__ = ["PackOptions", "PackReport", "pack"]
@@ -49,6 +51,7 @@ def pack(
     overwrite: bool = False,
     val_photos: frozenset[str] = frozenset(),
     jobs: int = 1,
+    shard_rows: int | None = None,
 ) -> Iterator[PackReport]:
     """Pack labelled photos into ``out``, yielding the growing report after every part.
 
@@ -56,22 +59,31 @@ def pack(
     killed run costs at most one part and goes on where it was. The file's bytes depend on the
     input alone, not on ``jobs`` (processes) or on kills. val_photos: relative paths that go to the
     split "val". append: add to the pack. resume: the same, and faces that it holds already are
-    left as they are, so that a command can be given again whenever it was cut off.
+    left as they are, so that a command can be given again whenever it was cut off. plane: what
+    the crops are made by; a scheme that does not ship must be on it (``align.with_schemes``).
 
     Raises OutputError when ``out`` exists and neither of append, resume and overwrite is given,
     and TufaError when the same source, photo, face and scheme come twice.
     """
-    if not (append or resume):
+    adding = append or resume
+    if adding and out.is_dir():
+        shard_rows = shard_size(out, shard_rows)
+    elif shard_rows:
+        check_shards_writable(out, overwrite)
+    elif not adding:
         check_writable(out, overwrite)
-    previous = [out] if (append or resume) and out.exists() else []
+    previous = pack_files(out) if adding and out.exists() else []
+    if previous:
+        merged({str(out): joint_head(previous)[0], "the new faces": plane})
     taken = keys_of(previous)
     attributes = {"plane": plane.to_json(), "context": options.context}
     parts = PartFolder(out, _task(plane, options, val_photos), attributes)
     try:
         parts.forget_if_in(taken)
-        work = _Work(options, val_photos, taken if resume else set())
+        work = _Work(options, plane, val_photos, taken if resume else set())
         work.done = parts.keys()
-        work.forbidden = set() if resume else taken
+        # Rows in both: killed while the parts were added to shards.
+        work.forbidden = set() if resume else taken - work.done
         work.report.resumed = len(work.done)
         yield from _pack_parts(work, images, parts, plane, jobs)
         report = work.report
@@ -80,7 +92,7 @@ def pack(
         if not report.rows and not previous:
             raise TufaError("no face could be packed", _first_reason(report))
         if report.rows:
-            parts.merge(previous, overwrite or append or resume)
+            parts.merge(previous, overwrite or adding, shard_rows)
         yield report
     finally:
         parts.close()
@@ -99,8 +111,11 @@ class _Work:
     forbidden: of those that must not come again.
     """
 
-    def __init__(self, options: PackOptions, val_photos: Set[str], present: set[bytes]) -> None:
-        self.options, self.val_photos, self.present = options, val_photos, present
+    def __init__(
+        self, options: PackOptions, plane: Plane, val_photos: Set[str], present: set[bytes]
+    ) -> None:
+        self.options, self.plane = options, plane
+        self.val_photos, self.present = val_photos, present
         self.done: set[bytes] = set()
         self.forbidden: set[bytes] = set()
         self.seen: set[bytes] = set()
@@ -114,7 +129,7 @@ class _Work:
 
     def _is_new(self, image: AnnotatedImage, index: int, face: Face) -> bool:
         name = self.options.scheme or face.scheme or ""
-        scheme = get_scheme(name).name if name else name
+        scheme = self.plane.layout(name).name if name else name
         key = row_key(self.options.source, image.path, index, scheme)
         if key in self.seen or key in self.forbidden:
             raise TufaError(

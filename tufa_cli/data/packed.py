@@ -23,12 +23,11 @@ from tufa_cli.data.augment import (
     random_crop,
     random_light,
 )
-from tufa_cli.data.store import PackTables, jpeg_size, open_pack
+from tufa_cli.data.shards import pack_files
+from tufa_cli.data.store import PackTables, joint_head, jpeg_size, open_pack
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.geometry.crop import CropMap
-from tufa_cli.images.warp import warp_crop, warp_source
-from tufa_cli.schemes import Plane, get_scheme
-from tufa_cli.schemes.plane import plane_from_json
+from tufa_cli.images.warp import warp_source, warped
 
 
 class Batch(NamedTuple):
@@ -63,6 +62,8 @@ class Draw:
 class PackedFaces(Dataset):
     """The rows of one pack or several that were packed on the same plane.
 
+    paths: files, folders of packs (shards), or patterns.
+
     Files are opened by each worker on first use, so the object can be sent to workers. on_device:
     samples hold the stored crop and what is to be done to it (for ``on_device.collate_raw``).
     """
@@ -74,32 +75,25 @@ class PackedFaces(Dataset):
         augment: AugmentConfig = NONE,
         on_device: bool = False,
     ) -> None:
-        self.paths = [Path(path) for path in paths]
+        self.paths = [file for path in paths for file in pack_files(Path(path))]
         self.size, self.augment, self.on_device = size, augment, on_device
         self._tables: list[PackTables] | None = None
         tables: dict[str, list[NDArray]] = {k: [] for k in ("scheme", "source", "split", "weight")}
-        planes, contexts, self._counts = [], set(), []
+        self._counts = []
         for path in self.paths:
             with open_pack(path) as file:
                 for field in ("scheme", "source", "split"):
                     names = np.asarray(list(file.attrs[f"{field}s"]), dtype=object)
                     tables[field].append(names[file[field][:]])
                 tables["weight"].append(file["weight"][:])
-                planes.append(file.attrs["plane"])
-                contexts.add(float(file.attrs["context"]))
                 self._counts.append(len(file["key"]))
-        if len(set(planes)) > 1 or len(contexts) > 1:
-            raise TufaError(
-                "the packs were made with different planes or contexts",
-                "pack them again with the same --plane and options",
-            )
-        self.plane: Plane = plane_from_json(planes[0], str(self.paths[0]))
-        self.context = contexts.pop()
+        self.plane, self.context = joint_head(self.paths)
         self.scheme_of, self.source_of, self.split_of = (
             np.concatenate(tables[k]) for k in ("scheme", "source", "split")
         )
         self.weight_of = np.concatenate(tables["weight"])
         self.schemes = sorted(set(self.scheme_of))
+        self._layouts = {name: self.plane.layout(name) for name in self.schemes}
         self._scheme_index = {name: i for i, name in enumerate(self.schemes)}
         self._starts = [0, *np.cumsum(self._counts).tolist()]
 
@@ -141,7 +135,7 @@ class PackedFaces(Dataset):
         rng = np.random.default_rng(draw.seed)
         data, points = self._raw(draw.row)
         name = self.scheme_of[draw.row]
-        scheme = get_scheme(name)
+        scheme = self._layouts[name]
         moved, mirrored = random_crop(self.augment, rng, scheme.has_flip)
         points = moved.to_crop(points)
         if mirrored:
@@ -164,13 +158,13 @@ class PackedFaces(Dataset):
     ) -> dict[str, Any]:
         """The augmented crop ("image"), or what the device needs to make it."""
         image, crop = self._source(row, data, moved)
+        image, matrix = warp_source(image, crop, self.size)
         if self.on_device:
-            image, matrix = warp_source(image, crop, self.size)
             return {"stored": image, "map": matrix, "light": light, "size": self.size}
-        # Four channels are warped a third faster than three, to the same values.
-        rgba = warp_crop(cv2.cvtColor(image, cv2.COLOR_BGR2RGBA), crop, self.size)
+        # Four channels are warped in half the time of three, to the same values.
+        rgba = warped(cv2.cvtColor(image, cv2.COLOR_BGR2RGBA), matrix, self.size)
         picture = apply_light(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), light)
-        return {"image": np.stack(cv2.split(picture))}
+        return {"image": picture.transpose(2, 0, 1)}
 
     def _source(
         self, row: int, data: NDArray[np.uint8], moved: CropMap
@@ -196,7 +190,11 @@ class PackedFaces(Dataset):
 
 
 def collate(samples: Sequence[Mapping]) -> Batch:
-    """Samples of any schemes to a padded batch."""
+    """Samples of any schemes to a padded batch.
+
+    The images' channels lie together in memory (torch.channels_last), as they come from the
+    decoder and as the network wants them.
+    """
     most = max(len(sample["index"]) for sample in samples)
     batch = len(samples)
     points = np.zeros((batch, most, 2), np.float32)
@@ -208,8 +206,9 @@ def collate(samples: Sequence[Mapping]) -> Batch:
         points[i, :count] = np.where(finite[:, None], sample["points"], 0)
         known[i, :count], valid[i, :count] = finite, True
         index[i, :count] = sample["index"]
+    images = np.stack([sample["image"].transpose(1, 2, 0) for sample in samples])
     return Batch(
-        torch.from_numpy(np.stack([sample["image"] for sample in samples])),
+        torch.from_numpy(images).permute(0, 3, 1, 2),
         torch.from_numpy(points),
         torch.from_numpy(known),
         torch.from_numpy(valid),

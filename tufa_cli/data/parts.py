@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
-from tufa_cli.data.store import Row, merge, open_pack, read_rows, require_same, row_checksum
-from tufa_cli.data.store import write_rows as _write
+from tufa_cli.data.shards import add_to_shards, make_shards
+from tufa_cli.data.store import (
+    Row,
+    Span,
+    joint_head,
+    keys_of,
+    merge,
+    open_pack,
+    read_rows,
+    row_checksum,
+    whole,
+    write_rows,
+)
 from tufa_cli.errors import InputError, OutputError, TufaError
 from tufa_cli.writing import replacing
 
@@ -59,7 +70,7 @@ class PartFolder:
         """One more part, on the disk when this returns."""
         part = self.folder / f"{len(self.files()):06d}.h5"
         with replacing(part) as temporary:
-            _write(temporary, rows, self.attributes | {"task": self._task})
+            write_rows(temporary, rows, self.attributes | {"task": self._task})
 
     def forget_if_in(self, taken: set[bytes]) -> None:
         """Delete the parts when ``taken`` holds their rows: killed after the merge, before the
@@ -68,15 +79,37 @@ class PartFolder:
             for part in self.files():
                 part.unlink()
 
-    def merge(self, previous: Sequence[Path], overwrite: bool) -> None:
-        """Put the rows of ``previous`` and of the parts into the pack, and the folder away."""
+    def merge(
+        self, previous: Sequence[Path], overwrite: bool, shard_rows: int | None = None
+    ) -> None:
+        """Put the rows of ``previous`` and of the parts into the pack, and the folder away.
+
+        shard_rows: the pack is a folder of files with so many rows each; ``previous`` are those
+        that it has.
+        """
         files = [*previous, *self.files()]
-        require_same(files, ["plane", "context"])
+        plane, _ = joint_head(files)
         for litter in self.out.parent.glob(f".{escape(self.out.name)}.*.part"):
             litter.unlink()  # of a run that was killed here; the lock says that it is over
-        with replacing(self.out, overwrite) as temporary:
-            merge(files, temporary, self.attributes)
+        attributes = self.attributes | {"plane": plane.to_json()}
+        if shard_rows is None:
+            with replacing(self.out, overwrite) as temporary:
+                merge([whole(file) for file in files], temporary, attributes)
+        elif previous:
+            add_to_shards(previous, self._missing_in(previous), attributes, shard_rows)
+        else:
+            spans = [whole(file) for file in files]
+            make_shards(self.out, spans, attributes, shard_rows)
         self.remove()
+
+    def _missing_in(self, previous: Sequence[Path]) -> list[Span]:
+        """The parts' rows that no shard has: a killed run may have added the first ones."""
+        taken, spans = keys_of(previous), []
+        for span in map(whole, self.files()):
+            with open_pack(span.path) as file:
+                there = sum(key in taken for key in file["key"][:].tolist())
+            spans.append(Span(span.path, there, span.last))
+        return [span for span in spans if span.first < span.last]
 
     def remove(self) -> None:
         """Delete the folder and all in it."""
@@ -101,15 +134,6 @@ class PartFolder:
                 for damaged in files[number:]:
                     damaged.unlink()
                 return
-
-
-def keys_of(paths: Iterable[Path]) -> set[bytes]:
-    """The keys of all rows of some packs."""
-    keys: set[bytes] = set()
-    for path in paths:
-        with open_pack(path) as file:
-            keys.update(file["key"][:].tolist())
-    return keys
 
 
 def _is_sound(part: Path) -> bool:

@@ -24,7 +24,7 @@ version 1, which have no checksums, are read as well.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.errors import InputError, TufaError
+from tufa_cli.schemes.plane import Plane, merged, plane_from_json
 
 KIND = "tufa-pack"
 VERSION = 2
@@ -88,20 +89,35 @@ def write_rows(path: Path, rows: Sequence[Row], attributes: dict[str, Any]) -> N
         writer.add(rows)
 
 
-def merge(parts: Sequence[Path], out: Path, attributes: dict[str, Any]) -> None:
-    """Copy the rows of several pack files, in order, into a new one at ``out``.
+@dataclass(frozen=True)
+class Span:
+    """Rows ``first`` to before ``last`` of a pack file."""
+
+    path: Path
+    first: int
+    last: int
+
+
+def whole(path: Path) -> Span:
+    """All rows of a pack file."""
+    with open_pack(path) as file:
+        return Span(path, 0, len(file["key"]))
+
+
+def merge(spans: Sequence[Span], out: Path, attributes: dict[str, Any]) -> None:
+    """Copy rows of several pack files, in order, into a new one at ``out``.
 
     Memory stays flat: rows are copied block by block into datasets of the final size. Rows of
     version 1 get their checksums here. The bytes depend on the rows and their order alone.
     """
-    sizes = [_sizes(part) for part in parts]
+    sizes = [_sizes(span) for span in spans]
     total = Sizes(
         {field: sorted({n for s in sizes for n in s.names[field]}) for field in _NAMED},
         *(sum(getattr(s, k) for s in sizes) for k in ("rows", "points", "data")),
     )
     with _Writer(out, total, attributes) as writer:
-        for part in parts:
-            for _, rows, checksums in read_rows(part):
+        for span in spans:
+            for _, rows, checksums in read_rows(span.path, span.first, span.last):
                 writer.add(rows, checksums)
 
 
@@ -125,10 +141,17 @@ def rows_sizes(rows: Sequence[Row]) -> Sizes:
     )
 
 
-def _sizes(path: Path) -> Sizes:
-    with open_pack(path) as file:
-        names = {f: [str(name) for name in file.attrs[f"{f}s"]] for f in _NAMED}
-        return Sizes(names, *(len(file[k]) for k in ("key", "points", "jpeg")))
+def _sizes(span: Span) -> Sizes:
+    names, at = {}, slice(span.first, span.last)
+    with open_pack(span.path) as file:
+        for field in _NAMED:
+            known = [str(name) for name in file.attrs[f"{field}s"]]
+            names[field] = [known[code] for code in np.unique(file[field][at])]
+        points, data = (
+            int(file[f"{name}_start"][span.last]) - int(file[f"{name}_start"][span.first])
+            for name in ("point", "jpeg")
+        )
+    return Sizes(names, span.last - span.first, points, data)
 
 
 class _Writer:
@@ -192,25 +215,27 @@ class _Writer:
         return int(ends[-1])
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, list[Row], list[int] | None]]:
-    """All rows in order, in blocks: the first's number, the rows, their checksums (None in version
-    1).
+def read_rows(
+    path: Path, first: int = 0, end: int | None = None
+) -> Iterator[tuple[int, list[Row], list[int] | None]]:
+    """Rows from ``first`` to before ``end`` in order, in blocks: the number of the first, the rows,
+    their checksums (None in version 1).
 
     Raises InputError when the file is no pack or its tables do not fit together.
     """
     with open_pack(path) as file:
         starts = {name: file[f"{name}_start"][:] for name in ("jpeg", "point")}
         count = len(file["key"])
+        end = count if end is None else end
         lengths = {"jpeg": len(file["jpeg"]), "point": len(file["points"])}
         for name, start in starts.items():
             ordered = len(start) == count + 1 and (np.diff(start) >= 0).all() and start[0] == 0
             if not ordered or start[-1] != lengths[name]:
                 raise InputError(path, f"the table {name}_start is damaged", hint="pack again")
-        first = 0
-        while first < count:
+        while first < end:
             limit = starts["jpeg"][first] + _BLOCK
             last = int(np.searchsorted(starts["jpeg"], limit, side="right")) - 1
-            last = min(max(last, first + 1), count)
+            last = min(max(last, first + 1), end)
             stored = file["checksum"][first:last].tolist() if "checksum" in file else None
             yield first, _read_block(path, file, starts, first, last), stored
             first = last
@@ -260,18 +285,34 @@ def open_pack(path: Path) -> h5py.File:
     return file
 
 
-def require_same(parts: Sequence[Path], names: Sequence[str]) -> None:
-    """Raise TufaError unless all parts agree on the named attributes (plane, context ...)."""
-    first: dict[str, Any] = {}
-    for part in parts:
-        with open_pack(part) as file:
-            for name in names:
-                value = file.attrs[name]
-                if first.setdefault(name, value) != value:
-                    raise TufaError(
-                        f"{part}: packed with another {name} than {parts[0]}",
-                        "pack everything again with the same plane and options",
-                    )
+def joint_head(packs: Sequence[Path]) -> tuple[Plane, float]:
+    """The plane of several packs, with the schemes of all, and their context.
+
+    Raises TufaError when the planes differ in more than the schemes they hold, or the contexts do.
+    """
+    texts: dict[str, str] = {}
+    contexts: dict[float, Path] = {}
+    for path in packs:
+        with open_pack(path) as file:
+            texts.setdefault(file.attrs["plane"], str(path))
+            contexts.setdefault(float(file.attrs["context"]), path)
+    if len(contexts) > 1:
+        first, second = list(contexts.values())[:2]
+        raise TufaError(
+            f"{second}: packed with another context than {first}",
+            "pack everything again with the same plane and options",
+        )
+    planes = {path: plane_from_json(text, path) for text, path in texts.items()}
+    return merged(planes), next(iter(contexts))
+
+
+def keys_of(paths: Iterable[Path]) -> set[bytes]:
+    """The keys of all rows of some packs."""
+    keys: set[bytes] = set()
+    for path in paths:
+        with open_pack(path) as file:
+            keys.update(file["key"][:].tolist())
+    return keys
 
 
 class PackTables:

@@ -13,10 +13,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tufa_cli.data.store import Row, head_checksum, jpeg_size, open_pack, read_rows, row_checksum
+from tufa_cli.data.shards import pack_files
+from tufa_cli.data.store import (
+    VERSION,
+    Row,
+    head_checksum,
+    jpeg_size,
+    open_pack,
+    read_rows,
+    row_checksum,
+)
 from tufa_cli.errors import InputError, TufaError
-from tufa_cli.schemes import get_scheme
-from tufa_cli.schemes.plane import plane_from_json
+from tufa_cli.schemes.plane import Plane, plane_from_json
 
 
 @dataclass
@@ -33,19 +41,33 @@ class Verdict:
 
 
 def verify(path: Path) -> Verdict:
-    """Read every row of a pack and look at it; memory stays flat.
+    """Read every row of a pack, or of all shards of a folder, and look at it; memory stays flat.
 
-    Raises InputError when the file is missing or is no pack at all.
+    Rows are numbered over all files. Raises InputError when the file is missing or is no pack at
+    all, or shards are missing.
     """
     verdict = Verdict()
     keys: set[bytes] = set()
+    files = pack_files(path)
+    for file in files:
+        before = len(verdict.bad)
+        _verify_file(file, verdict, keys)
+        if len(files) > 1:
+            found = verdict.bad[before:]
+            verdict.bad[before:] = [(row, f"{problem} ({file.name})") for row, problem in found]
+    return verdict
+
+
+def _verify_file(path: Path, verdict: Verdict, keys: set[bytes]) -> None:
+    start = verdict.rows
     with open_pack(path) as file:
-        verdict.has_checksums = bool(file.attrs["version"] > 1)
+        has_checksums = bool(file.attrs["version"] > 1)
+    verdict.has_checksums &= has_checksums
     try:
         with _damage_of(path):
             with open_pack(path) as file:
-                plane_from_json(file.attrs["plane"], f"{path}: plane")
-                if verdict.has_checksums and "checksum" not in file:
+                plane = plane_from_json(file.attrs["plane"], f"{path}: plane")
+                if has_checksums and "checksum" not in file:
                     raise InputError(path, "the checksums are missing")
                 if file.attrs.get("head_checksum", head_checksum(file.attrs)) != head_checksum(
                     file.attrs
@@ -53,17 +75,16 @@ def verify(path: Path) -> Verdict:
                     raise InputError(path, "the checksum of the plane does not fit")
             for first, rows, checksums in read_rows(path):
                 for i, row in enumerate(rows):
-                    wrong = list(_problems(row))
+                    wrong = list(_problems(row, plane))
                     if checksums is not None and checksums[i] != row_checksum(row):
                         wrong.insert(0, "the checksum does not fit")
                     if row.key in keys:
                         wrong.append("its face comes twice")
                     keys.add(row.key)
-                    verdict.bad += [(first + i, problem) for problem in wrong]
+                    verdict.bad += [(start + first + i, problem) for problem in wrong]
                 verdict.rows += len(rows)
     except TufaError as error:
         verdict.bad.append((None, error.message))
-    return verdict
 
 
 @contextmanager
@@ -76,7 +97,7 @@ def _damage_of(path: Path) -> Iterator[None]:
         raise InputError(path, f"the file is damaged ({reason})") from error
 
 
-def _problems(row: Row) -> Iterator[str]:
+def _problems(row: Row, plane: Plane) -> Iterator[str]:
     """What is wrong with one row, beside its checksum."""
     data = row.jpeg.tobytes()
     size = jpeg_size(row.jpeg)
@@ -98,7 +119,7 @@ def _problems(row: Row) -> Iterator[str]:
     if not np.isfinite(row.weight) or row.weight < 0:
         yield "the weight is not a number of 0 or more"
     try:
-        expected = len(get_scheme(row.scheme))
+        expected = len(plane.layout(row.scheme))
     except TufaError as error:
         yield error.message
     else:
@@ -107,7 +128,7 @@ def _problems(row: Row) -> Iterator[str]:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """What a pack holds, as plain values: counts of faces, sizes, the plane.
+    """What a pack or a folder of shards holds, as plain values: counts of faces, sizes, the plane.
 
     crop_px, crop_bytes: smallest, median and largest side of the stored crops, and size of their
     files. labelled_points: points with a place. Raises InputError.
@@ -116,22 +137,26 @@ def describe(path: Path) -> dict[str, Any]:
     sides: list[int] = []
     sizes: list[int] = []
     labelled = 0
+    files = pack_files(path)
+    version = 0
     with _damage_of(path):
-        with open_pack(path) as file:
-            version, context = int(file.attrs["version"]), float(file.attrs["context"])
-            plane = plane_from_json(file.attrs["plane"], f"{path}: plane")
-        for _, rows, _ in read_rows(path):
-            for row in rows:
-                faces[row.split, row.source, row.scheme] += 1
-                sides.append((jpeg_size(row.jpeg) or (0, 0))[0])
-                sizes.append(len(row.jpeg))
-                labelled += int((row.visibility > 0).sum())
+        for one in files:
+            with open_pack(one) as file:
+                version = min(version or VERSION, int(file.attrs["version"]))
+                context = float(file.attrs["context"])
+                plane = plane_from_json(file.attrs["plane"], f"{one}: plane")
+        for row in (row for one in files for _, rows, _ in read_rows(one) for row in rows):
+            faces[row.split, row.source, row.scheme] += 1
+            sides.append((jpeg_size(row.jpeg) or (0, 0))[0])
+            sizes.append(len(row.jpeg))
+            labelled += int((row.visibility > 0).sum())
     window = plane.window
     return {
         "pack": str(path),
         "version": version,
         "checksums": version > 1,
-        "bytes": Path(path).stat().st_size,
+        "files": len(files),
+        "bytes": sum(file.stat().st_size for file in files),
         "faces": sum(faces.values()),
         "labelled_points": labelled,
         "groups": [

@@ -53,7 +53,8 @@ class Report:
 
     box: where the crops came from ("oracle", "jitter" or "detector"); box_detail: its parameters.
     anchors: "learned" when the network was queried at the places its training moved the scheme's
-        points to, "plane" when at the plane's own (schemes it was not trained on).
+        points to; for schemes it was not trained on "carried" when those helped (model.carry), and
+        "plane" when it was queried at the plane's anchors alone.
     baseline: the mean shape laid on the same boxes without a network, or None.
     """
 

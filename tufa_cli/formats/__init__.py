@@ -25,8 +25,10 @@ from tufa_cli.formats._base import (
     WriteReport,
 )
 from tufa_cli.formats._files import check_source, photo_size
+from tufa_cli.formats._json import load_json
 from tufa_cli.formats._losses import Losses, Preparation, losses_in, remarks_on
 from tufa_cli.formats._plugins import ENTRY_POINTS, clashes, load_plugin, plugins
+from tufa_cli.formats._xml import check_xml
 from tufa_cli.schemes import Scheme, get_scheme
 
 __all__ = [
@@ -151,12 +153,32 @@ def choose_format(path: Path | str) -> str:
             f"looks like {' and '.join(fitting)}",
             hint="say which with --from, or give a folder or file that holds only one",
         )
+    near = [
+        f"{name}: {verdict.reason.removeprefix(f'{Path(path).name}: ')}"
+        for name, verdict in verdicts.items()
+        if verdict.near
+    ]
+    if near:
+        raise InputError(path, f"cannot be read as {'; nor as '.join(near)}")
+    _check_whole(Path(path))
     raise InputError(
         path,
         "looks like none of the known formats",
         hint=f"say which with --from ({', '.join(verdicts)}); "
         "'tufa-cli convert SOURCE --explain' prints why each was refused",
     )
+
+
+def _check_whole(path: Path) -> None:
+    """Raise InputError for a file that is empty, or broken JSON or XML."""
+    if path.is_dir():
+        return
+    if not path.stat().st_size:
+        raise InputError(path, "the file is empty")
+    if path.suffix.lower() == ".json":
+        load_json(path, unique=False)
+    elif path.suffix.lower() == ".xml":
+        check_xml(path)
 
 
 def read(
@@ -199,6 +221,7 @@ def read(
     options = ReadOptions(
         scheme=known.name if known else None,
         points=len(known) if known else None,
+        layout=known,
         root=Path(root) if root is not None else None,
         index_base=index_base,
         coco_visibility=coco_visibility,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, UnknownNameError
+from tufa_cli.schemes import Scheme
 
 MissingPolicy = Literal["error", "drop-face", "sentinel"]
 #: Marks a box that nobody labelled in formats where a face must have one.
@@ -23,10 +24,15 @@ MISSING_POLICIES: tuple[MissingPolicy, ...] = ("error", "drop-face", "sentinel")
 
 @dataclass(frozen=True)
 class Sniff:
-    """Whether a source looks like a format, and why (or why not) in a few words."""
+    """Whether a source looks like a format, and why (or why not) in a few words.
+
+    near: it is of this format's family and yet cannot be read, so that the reason is what a user
+    should hear where no other format says yes.
+    """
 
     yes: bool
     reason: str
+    near: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,11 +97,28 @@ class Capabilities:
         return self.split if isinstance(self.split, bool) else split in self.split
 
 
+#: Of formats that have a place for all that a record holds; others say what they lack.
+EVERYTHING = Capabilities(
+    visibility=True,
+    missing=True,
+    box=True,
+    several_faces=True,
+    names=True,
+    confidence=True,
+    empty_images=True,
+    source=True,
+    split=True,
+    attributes=None,
+    image_attributes=True,
+)
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """How to read; see ``tufa_cli.formats.read`` for each option.
 
     scheme, points: the name the caller gave and its number of points; None where not given.
+    layout: that scheme itself, which need not be one that ships.
     settings: what only some formats ask for, by name; a format lists its own in ``SETTINGS``.
     dry_run: write nothing, whatever a setting asks for.
     on_error: called with an item that cannot be read, which is then left out; None raises it.
@@ -104,6 +127,7 @@ class ReadOptions:
 
     scheme: str | None = None
     points: int | None = None
+    layout: Scheme | None = None
     root: Path | None = None
     index_base: int | None = None
     coco_visibility: Literal["auto", "strict"] = "auto"
@@ -268,7 +292,8 @@ class Tally:
 def states(face: Face) -> list[int]:
     """(K) visibility of each point: 0 unlabelled, 1 occluded, 2 visible."""
     assert face.visibility is not None  # Face derives it when it is left out
-    return [int(value) for value in face.visibility]
+    found: list[int] = face.visibility.tolist()
+    return found
 
 
 def written_points(face: Face, first_pixel: float) -> NDArray[np.float64]:

@@ -151,7 +151,8 @@ class CocoFile:
 
     def _categories(self) -> dict[str, Category]:
         table = {}
-        for row in self.data.get("categories") or ():
+        rows = self.data.get("categories")
+        for row in rows if isinstance(rows, list) else ():
             if isinstance(row, dict):
                 names = row.get("keypoints")
                 count = len(names) if isinstance(names, list) else 0
@@ -257,20 +258,18 @@ class CocoFile:
         if not isinstance(values, list) or len(values) % 3:
             raise ValueError(f"{key} is not a list of x, y, v")
         flags = values[2::3]
-        bad = [flag for flag in flags if isinstance(flag, bool) or flag not in (0, 1, 2)]
-        if bad:
+        if not {int, float}.issuperset(map(type, flags)) or not {0, 1, 2}.issuperset(flags):
+            bad = [flag for flag in flags if isinstance(flag, bool) or flag not in (0, 1, 2)]
             raise ValueError(f"{key}: visibility {bad[0]!r:.40} is none of 0, 1 and 2")
         visibility = np.array(flags, dtype=np.float64).astype(np.uint8)
         if key not in self.has_two and not self.strict:
             visibility[visibility == OCCLUDED] = VISIBLE
-        kept = [
-            value if flag else 0
-            for flag, *pair in zip(flags, values[::3], values[1::3], strict=True)
-            for value in pair
-        ]
+        kept = values[::3] + values[1::3]
+        if 0 in flags:  # what stands there is no place, and may be anything
+            kept = [value if flag else 0 for value, flag in zip(kept, flags * 2, strict=True)]
         places = numbers(kept, key, len(kept))
         assert places is not None
-        return places.reshape(-1, 2) - self.first_pixel, visibility
+        return places.reshape(2, -1).T - self.first_pixel, visibility
 
 
 def _checked(path: Path, data: Any) -> dict[str, Any]:
@@ -297,6 +296,8 @@ def _checked(path: Path, data: Any) -> dict[str, Any]:
 
 def key_of(identity: Any) -> str:
     """An id as a dictionary key; 1 and 1.0 are one id, 1 and "1" are not."""
+    if type(identity) is int:
+        return str(identity)
     if isinstance(identity, float) and identity.is_integer():
         identity = int(identity)
     return json.dumps(identity, sort_keys=True)

@@ -41,6 +41,9 @@ def sniff_results(path: Path, wanted: str, otherwise: str) -> Sniff:
     otherwise: what is said of a file that is no such list.
     """
     row = first_object(path)
+    if row is not None and {"image_id", "bbox", "score"} <= row.keys() and "keypoints" not in row:
+        reason = "results without keypoints (boxes or masks only)"
+        return Sniff(False, reason, near=wanted == "coco-results")
     if row is None or "image_id" not in row or not isinstance(row.get("keypoints"), list):
         return Sniff(False, otherwise)
     found = "halpe" if len(row["keypoints"]) == HALPE_NUMBERS else "coco-results"

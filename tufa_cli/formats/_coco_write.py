@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,37 +38,52 @@ class Dialect(NamedTuple):
 
 def document(
     images: Sequence[AnnotatedImage], target: Path, first_pixel: int, dialect: Dialect
-) -> str:
-    """The JSON text, one image or annotation a line; raises OutputError for odd attributes."""
-    categories: dict[Hashable, int] = {}
-    image_rows: list[Any] = []
-    face_rows: list[Any] = []
-    for image_id, image in enumerate(images, start=1):
+) -> Iterator[str]:
+    """The lines of the JSON, one per image or annotation, made while they are written.
+
+    Raises OutputError for odd names and attributes.
+    """
+    for image in images:
         written_name(image.path, target)
-        image_rows.append(_image_row(image, image_id))
-        for face in image.faces:
-            category = categories.setdefault(dialect.category_of(face), len(categories) + 1)
-            face_rows.append(
-                {"id": len(face_rows) + 1, "image_id": image_id, "category_id": category}
-                | dialect.face(face, first_pixel)
-            )
+    categories: dict[Hashable, int] = {}
     info = {"description": "face landmarks"}
     if dialect.strict:
         info["keypoint_visibility"] = STRICT
-    category_rows = [{"id": n} | dialect.category(key) for key, n in categories.items()]
-    parts = [
-        f'"info": {dump_json(info, target)}',
-        '"licenses": []',
-        f'"images": {rows(image_rows, target)}',
-        f'"annotations": {rows(face_rows, target)}',
-        f'"categories": {rows(category_rows, target)}',
-    ]
-    return "{\n" + ",\n".join(parts) + "\n}"
+    yield f'{{\n"info": {dump_json(info, target)},\n"licenses": [],'
+    image_rows = (_image_row(image, number) for number, image in enumerate(images, start=1))
+    yield from listed(image_rows, target, '"images": [', "],")
+    face_rows = _face_rows(images, first_pixel, dialect, categories)
+    yield from listed(face_rows, target, '"annotations": [', "],")
+    category_rows = ({"id": n} | dialect.category(key) for key, n in categories.items())
+    yield from listed(category_rows, target, '"categories": [', "]\n}")
 
 
-def rows(values: Sequence[Any], target: Path) -> str:
-    """A JSON list with one value a line; raises OutputError."""
-    return "[" + ",".join("\n" + dump_json(value, target) for value in values) + "\n]"
+def _face_rows(
+    images: Sequence[AnnotatedImage],
+    first_pixel: int,
+    dialect: Dialect,
+    categories: dict[Hashable, int],
+) -> Iterator[dict[str, Any]]:
+    """The annotations; new categories are put into ``categories``."""
+    numbers = count(1)
+    for image_id, image in enumerate(images, start=1):
+        for face in image.faces:
+            category = categories.setdefault(dialect.category_of(face), len(categories) + 1)
+            row = {"id": next(numbers), "image_id": image_id, "category_id": category}
+            yield row | dialect.face(face, first_pixel)
+
+
+def listed(values: Iterable[Any], target: Path, opening: str, closing: str) -> Iterator[str]:
+    """The lines of a JSON list with one value a line; raises OutputError."""
+    yield opening
+    last: str | None = None
+    for value in values:
+        if last is not None:
+            yield f"{last},"
+        last = dump_json(value, target)
+    if last is not None:
+        yield last
+    yield closing
 
 
 def _image_row(image: AnnotatedImage, image_id: int) -> dict[str, Any]:
@@ -86,11 +102,14 @@ def triplets(face: Face, first_pixel: int, flags: Mapping[int, int] | None = Non
 
     flags: what is written for each state, where it is not the state itself.
     """
-    values: list[float | int] = []
-    for (x, y), state in zip(face.points_px.tolist(), states(face), strict=True):
-        known = state != UNLABELLED
-        flag = state if flags is None else flags[state]
-        values += [x + first_pixel, y + first_pixel, flag] if known else [0, 0, 0]
+    found = states(face)
+    values: list[float | int] = [0] * (3 * len(found))
+    values[0::3], values[1::3] = (face.points_px.T + first_pixel).tolist()
+    values[2::3] = found if flags is None else [flags[state] for state in found]
+    if UNLABELLED in found:
+        for index, state in enumerate(found):
+            if state == UNLABELLED:
+                values[3 * index : 3 * index + 3] = [0, 0, 0]
     return values
 
 

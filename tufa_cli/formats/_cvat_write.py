@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
+from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.formats._base import states
+from tufa_cli.formats._digits import shortest_of
 from tufa_cli.formats._files import photo_size, shortest
 from tufa_cli.formats._json import dump_json, to_text
 from tufa_cli.formats._names import FaceClass, FaceClasses, skeleton_of, template
@@ -24,6 +25,11 @@ _NODE = (
     '<circle r="0.75" cx="{1:g}" cy="{2:g}" data-type="element node" data-element-id="{0}" '
     'data-node-id="{0}" data-label-name="{3}"></circle>'
 )
+_STATES = {
+    UNLABELLED: ' outside="1" occluded="0"',
+    OCCLUDED: ' outside="0" occluded="1"',
+    VISIBLE: ' outside="0" occluded="0"',
+}
 
 
 class CvatWriter:
@@ -36,6 +42,7 @@ class CvatWriter:
         self._classes = FaceClasses()
         self._attributes: dict[str, dict[str, None]] = {}
         self._boxed: dict[str, None] = {}
+        self._begun: dict[tuple[str, str], list[str]] = {}
         self._count = 0
 
     def image(self, image: AnnotatedImage, body: TextIO) -> None:
@@ -49,7 +56,7 @@ class CvatWriter:
         self._count += 1
         body.write(f"  <image {' '.join(words)}>\n")
         for group, face in enumerate(image.faces, start=1):
-            body.writelines(f"{line}\n" for line in self._face(face, group))
+            body.write("\n".join(self._face(face, group)) + "\n")
         body.write("  </image>\n")
 
     def _face(self, face: Face, group: int) -> list[str]:
@@ -86,17 +93,22 @@ class CvatWriter:
         # A point that is not there must have some place: the middle of the others.
         known = places[face.labelled]
         x0, y0 = known.mean(axis=0).round(2).tolist() if len(known) else (0.0, 0.0)
-        lines = []
-        rows = zip(named.names, places.tolist(), states(face), strict=True)
-        for name, (x, y), state in rows:
-            if state == UNLABELLED:
-                x, y = x0, y0
-            lines.append(
-                f'      <points label="{escaped(name)}" source="{face.source}" '
-                f'outside="{int(state == UNLABELLED)}" occluded="{int(state == OCCLUDED)}" '
-                f'points="{shortest(x)},{shortest(y)}">\n      </points>'
-            )
-        return lines
+        places[~face.labelled] = x0, y0
+        words = shortest_of(places.ravel())
+        begun = self._beginnings(named, face.source)
+        return [
+            f'{begin}{_STATES[state]} points="{x},{y}">\n      </points>'
+            for begin, state, x, y in zip(begun, states(face), words[::2], words[1::2], strict=True)
+        ]
+
+    def _beginnings(self, named: FaceClass, source: str) -> list[str]:
+        """What the elements of a class' points begin with."""
+        key = (named.label, source)
+        if key not in self._begun:
+            self._begun[key] = [
+                f'      <points label="{escaped(name)}" source="{source}"' for name in named.names
+            ]
+        return self._begun[key]
 
     def head(self) -> list[str]:
         """The lines before the first image: a task with these labels."""

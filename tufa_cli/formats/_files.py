@@ -130,9 +130,16 @@ def numbers(tokens: Sequence[str]) -> list[float]:
         except ValueError:
             pass  # which one, and why, is found below
         else:
-            if all(-FAR_PX <= value <= FAR_PX for value in values):
+            if are_places(values):
                 return values
     return [number(token) for token in tokens]
+
+
+def are_places(values: Sequence[float]) -> bool:
+    """Whether all of some numbers are finite and may be places in a photo."""
+    low, high = min(values, default=0), max(values, default=0)
+    # Only the sum tells of every NaN: min and max pass over those that do not stand first.
+    return low >= -FAR_PX and high <= FAR_PX and math.isfinite(sum(values))
 
 
 def is_number(token: str) -> bool:
@@ -152,7 +159,7 @@ def decimals(value: float) -> str:
 
 def shortest(value: float) -> str:
     """All digits of a number, none too many: "12.5", "3"."""
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return repr(value + 0.0).removesuffix(".0")  # the zero takes the minus from another
 
 
 def write_lines(path: Path, lines: Iterable[str], overwrite: bool) -> None:
@@ -269,7 +276,7 @@ def headed(path: Path, overwrite: bool) -> Iterator[tuple[TextIO, list[str]]]:
         yield body, head
         body.seek(0)
         stream.writelines(head)
-        shutil.copyfileobj(body, stream, 1 << 20)
+        shutil.copyfileobj(body, stream, 1 << 16)
 
 
 class PhotoFinder:
@@ -337,7 +344,7 @@ def sniff_any(
                 where = f"{file.relative_to(path).as_posix()}: " if path.is_dir() else ""
                 return Sniff(True, where + verdict.reason)
             verdicts.append(verdict)
-        return verdicts[0]
+        return next((verdict for verdict in verdicts if verdict.near), verdicts[0])
     except InputError as error:
         return Sniff(False, error.problem)
 
@@ -349,10 +356,7 @@ def spread(files: Sequence[Path], most: int) -> list[Path]:
 
 
 def head_lines(path: Path, size: int = 65536) -> list[str]:
-    """The first lines of a text file that are not blank, at least one.
-
-    Raises InputError when they are not text.
-    """
+    """The first lines of a file that are not blank, at least one; raises InputError if not text."""
     try:
         with path.open("rb") as stream:
             data = stream.read(size)

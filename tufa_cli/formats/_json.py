@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._files import FAR_PX, read_bytes
+from tufa_cli.formats._files import FAR_PX, are_places, read_bytes
 
 _NOT_XML = re.compile("[\x00-\x1f\ufffe\uffff]")
 _NO_JSON = object()
@@ -150,9 +150,9 @@ def numbers(values: Any, key: str, count: int | None = None) -> NDArray[np.float
     if not isinstance(values, list) or count not in (None, len(values)):
         of = "" if count is None else f"{count} "
         raise ValueError(f"{key} is not a list of {of}numbers")
-    if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in values):
+    if not {int, float}.issuperset(map(type, values)):
         raise ValueError(f"{key} holds something that is not a number")
-    if not all(abs(value) <= FAR_PX for value in values):  # also refuses NaN and infinities
+    if not are_places(values):
         raise ValueError(f"{key} holds a number that is not a place in a photo")
     return np.array(values, dtype=np.float64)
 
@@ -204,6 +204,8 @@ def is_json(value: Any) -> bool:
         return all(isinstance(key, str) and is_json(inner) for key, inner in value.items())
     if isinstance(value, (list, tuple)):
         return all(map(is_json, value))
+    if isinstance(value, (str, int)):
+        return True
     try:
         json.dumps(value, allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError):
@@ -219,6 +221,8 @@ def to_text(value: Any) -> str:
     """
     if isinstance(value, str) and not _needs_quotes(value):
         return value
+    if type(value) is int:
+        return str(value)
     text = json.dumps(value, allow_nan=False, default=_plain, ensure_ascii=False)
     if _not_xml(text):
         text = json.dumps(value, allow_nan=False, default=_plain)

@@ -95,6 +95,30 @@ def parse_results(rows: Sequence[Any], where: str, first_pixel: int, tally: Tall
     return found
 
 
+def full_task(row: Any) -> Any:
+    """A task of JSON-MIN, which is flat, as a task of JSON; anything else as it is.
+
+    JSON-MIN keeps neither ids nor parents: ValueError where that leaves faces apart untold.
+    """
+    regions = simple_regions(row) if isinstance(row, dict) and "data" not in row else []
+    if not regions:
+        return row
+    if sum(kind in _BOXES for kind, _ in regions) > 1:
+        raise ValueError("JSON-MIN does not tell which points are in which rectangle: export JSON")
+    sizes = ("original_width", "original_height")
+    results = [{"type": kind, "value": v, **{k: v.get(k) for k in sizes}} for kind, v in regions]
+    data = {key: value for key, value in row.items() if isinstance(value, str)}
+    annotation = {"result": results, "completed_by": row.get("annotator")}
+    return {"id": row.get("id"), "data": data, "annotations": [annotation]}
+
+
+def simple_regions(row: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Kind and value of each point and rectangle in a task of JSON-MIN."""
+    values = [v for many in row.values() if isinstance(many, list) for v in many]
+    kinds = (_POINTS[0], _BOXES[0])
+    return [(k, v) for v in values if isinstance(v, dict) and "x" in v for k in kinds if k in v]
+
+
 class _Labels(list[str]):
     """Labels of a region whose place another result of the same id has."""
 

@@ -52,7 +52,7 @@ def list_records(
 
     repeats: keeps account of the photos of several lists.
 
-    Memory does not grow with the faces but for some 32 bytes each.
+    Memory does not grow with the faces but for some 40 bytes each.
     """
     root = options.root
     photos = PhotoRows(file, name_of, header)
@@ -97,30 +97,36 @@ class Repeats:
 class PhotoRows:
     """(line, text) of the rows of each photo together, in the order of the photos' first rows.
 
-    The list is read twice: at first only to learn which names occur again, and where, which takes
-    32 bytes a row. A row whose name cannot be had stands alone. header: lines (not blank ones)
-    before the first row.
+    The list is read twice: at first only to learn which names occur again, and where. Rows of one
+    photo that follow each other are one run, which takes 40 bytes: a table with a row per point is
+    held as one with a row per face. A row whose name cannot be had stands alone. header: lines
+    (not blank ones) before the first row.
     """
 
     def __init__(self, file: Path, name_of: Callable[[str], str], header: int = 0) -> None:
         self.file, self.name_of, self.header = file, name_of, header
         keys, places = array("q"), array("q")
-        for row, (line, offset, text) in enumerate(text_lines(file), start=-header):
-            if row < 0:
-                continue
+        self._rows, last = 0, None
+        for line, offset, text in islice(text_lines(file), header, None):
+            self._rows += 1
             try:
-                key = hash(photo_name(name_of(text)))
+                name = photo_name(name_of(text))
+                key = hash(name)
             except ValueError:
-                key = hash((line, "a row of its own"))
+                name, key = None, hash((line, "a row of its own"))
+            if name is not None and name == last:
+                places[-1] += 1
+                continue
+            last = name
             keys.append(key)
-            places.extend((line, offset))
-        self.places = np.array(places, dtype=np.int64).reshape(-1, 2)
+            places.extend((line, offset, 1))
+        self.places = np.array(places, dtype=np.int64).reshape(-1, 3)
         found = np.array(keys, dtype=np.int64)
         self.order = np.argsort(found, kind="stable")
         ordered = found[self.order]
         starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(found) else found
         sizes = np.diff(np.r_[starts, len(found)])
-        # The rows of group g are order[starts[g] : starts[g] + sizes[g]].
+        # The runs of group g are order[starts[g] : starts[g] + sizes[g]].
         self.group_of = np.empty(len(found), dtype=np.int64)
         self.group_of[self.order] = np.repeat(np.arange(len(starts)), sizes)
         self.starts, self.sizes, self.keys = starts, sizes, ordered
@@ -128,39 +134,40 @@ class PhotoRows:
 
     def __len__(self) -> int:
         """The number of rows."""
-        return len(self.places)
+        return self._rows
 
     def __iter__(self) -> Iterator[list[tuple[int, str]]]:
-        for row, (line, _, text) in enumerate(text_lines(self.file), start=-self.header):
-            if row < 0:
-                continue
-            if row >= len(self) or not self.repeated[row]:
-                yield [(line, text)]
+        rows = ((line, text) for line, _, text in islice(text_lines(self.file), self.header, None))
+        for run, again in enumerate(self.repeated):
+            members = list(islice(rows, int(self.places[run, 2])))
+            if again:
+                yield from self.group(run)
             else:
-                yield from self.group(row)
+                yield members
 
     def find(self, name: str) -> list[tuple[int, str]]:
         """The rows of a photo, wherever they stand; none when it is not in the list."""
         key = hash(name)
         start, end = np.searchsorted(self.keys, [key, key + 1])  # a key is below 2 ** 61
-        places = [(int(line), int(offset)) for line, offset in self.places[self.order[start:end]]]
         return [
             (line, text)
-            for line, text in lines_at(self.file, places)
+            for line, text in self._at(self.order[start:end])
             if photo_name(self.name_of(text)) == name
         ]
 
-    def group(self, row: int) -> Iterator[list[tuple[int, str]]]:
-        """The rows of a photo when ``row`` is the first of them, else nothing."""
-        start = self.starts[self.group_of[row]]
-        members = self.order[start : start + self.sizes[self.group_of[row]]]
-        if members[0] != row:
+    def group(self, run: int) -> Iterator[list[tuple[int, str]]]:
+        """The rows of a photo when ``run`` is the first of its runs, else nothing."""
+        start = self.starts[self.group_of[run]]
+        members = self.order[start : start + self.sizes[self.group_of[run]]]
+        if members[0] != run:
             return
-        places = [(int(line), int(offset)) for line, offset in self.places[members]]
         by_name: dict[str, list[tuple[int, str]]] = {}
-        for line, text in lines_at(self.file, places):  # two names may share a key, if never so far
+        for line, text in self._at(members):  # two names may share a key, if never so far
             by_name.setdefault(photo_name(self.name_of(text)), []).append((line, text))
         yield from by_name.values()
+
+    def _at(self, runs: NDArray[np.int64]) -> list[tuple[int, str]]:
+        return lines_at(self.file, [(a, b, c) for a, b, c in self.places[runs].tolist()])
 
 
 class Companion:

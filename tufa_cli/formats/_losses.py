@@ -26,6 +26,7 @@ Check = Callable[[Face], bool]
 
 #: What is lost of points that a format has no way to write where they are.
 WHERE = "where points lie"
+ATTRIBUTES = "attributes of faces"
 _MISPLACED = ("unholdable", "outside")
 
 
@@ -79,7 +80,10 @@ class Losses:
                     self._hit(what, image)
             if self._places and _misplaced(image, face, self._chosen, WriteOptions()).any():
                 self._hit(WHERE, image)
-            self._names.update(_unheld(face, self._chosen))
+            names = set(_unheld(face, self._chosen))
+            self._names |= names
+            if names:
+                self._hit(ATTRIBUTES, image)
 
     def _hit(self, what: str, image: AnnotatedImage) -> None:
         self._counts[what] += 1
@@ -97,7 +101,9 @@ class Losses:
                 count = _count(self._counts[what], "photo")
                 lost.append(f"{what}: {count}, first {self._first[what]}")
         if self._names:
-            lost.append(f"attributes of faces: {first(sorted(self._names), 8)}")
+            count = _count(self._counts[ATTRIBUTES], "face")
+            names = first(sorted(self._names), 8)
+            lost.append(f"{ATTRIBUTES} ({names}): {count}, first in {self._first[ATTRIBUTES]}")
         return lost
 
 
@@ -172,8 +178,9 @@ def _unheld(face: Face, chosen: Format) -> Iterator[str]:
 
 
 def _fraction(values: NDArray[np.float64]) -> bool:
+    """Whether a number is not whole, in the six decimals that formats of text have."""
     known = values[np.isfinite(values)]
-    return bool(np.any(known != np.round(known)))
+    return bool(np.any(np.abs(known - np.round(known)) > 1e-6))
 
 
 class Preparation:
@@ -210,7 +217,7 @@ class Preparation:
                 faces = faces[:1]  # said among the losses
             self.images += 1
             self.faces += len(faces)
-            yield replace(image, faces=faces)
+            yield image if faces == image.faces else replace(image, faces=faces)
 
     def _ready(self, image: AnnotatedImage, face: Face) -> Iterator[Face]:
         """The face as the format can write it, or nothing when it is dropped."""

@@ -159,7 +159,7 @@ class Orders:
         self._survey = survey
         self._surveyed: dict[str | None, list[str]] = {}
         self._by_text = by_text
-        self._asked = get_scheme(options.scheme) if options.scheme is not None else None
+        self._asked = options.layout
         given = options.settings.get("names")
         self._given = None if given is None else [name.strip() for name in given.split(",")]
         if self._given and self._asked is not None and len(self._given) != len(self._asked):

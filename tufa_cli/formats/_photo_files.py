@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from tufa_cli.annotation import AnnotatedImage
@@ -42,14 +43,18 @@ def write_photo_files(
     target: Path,
     suffix: str,
     overwrite: bool,
-    lines_of: Callable[[AnnotatedImage], Iterable[str]],
+    lines_of: Callable[[AnnotatedImage], Sequence[str]],
+    empty: bool = False,
 ) -> list[Path]:
     """A file for each photo that has a face, under ``target``, in the photos' sub-folders.
+
+    empty: for those without a face too.
 
     A ``target`` that has the ending itself is the file of the one photo there is. Raises
     OutputError, and then nothing is written.
     """
-    shown = (image for image in images if image.faces)  # those without are said among the losses
+    # Those without a face are said among the losses, where they have no file.
+    shown = (image for image in images if image.faces or empty)
     if target.suffix.lower() == suffix and not target.is_dir():
         return [_write_one(shown, target, overwrite, lines_of)]
     written = []
@@ -67,12 +72,13 @@ def _write_one(
     images: Iterator[AnnotatedImage],
     target: Path,
     overwrite: bool,
-    lines_of: Callable[[AnnotatedImage], Iterable[str]],
+    lines_of: Callable[[AnnotatedImage], Sequence[str]],
 ) -> Path:
-    found = list(images)
+    found = list(islice(images, 2))
     if len(found) != 1:
+        count = "several" if found else "no"
         raise OutputError(
-            f"{target}: {len(found)} photos do not fit in one {target.suffix} file",
+            f"{target}: {count} photos do not fit in one {target.suffix} file",
             "give a folder for one file per photo",
         )
     write_lines(target, lines_of(found[0]), overwrite)

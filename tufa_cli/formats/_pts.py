@@ -87,7 +87,7 @@ def _header(path: Path, key: str, value: str, line: int, declared: int | None) -
         return declared
     if key != "n_points":
         raise InputError(path, f"unknown header '{key[:40]}'", line)
-    if not (value.isascii() and value.isdigit()):
+    if not (value.isascii() and value.isdigit() and len(value) < 10):
         raise InputError(path, f"n_points '{value[:40]}' is not a whole number", line)
     return int(value)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from tufa_cli.errors import InputError
 
@@ -11,7 +13,7 @@ from tufa_cli.errors import InputError
 MOST_LINE_BYTES = 1_000_000
 
 _BOM = b"\xef\xbb\xbf"
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
 _BLOCK = 1 << 13
 
 
@@ -22,26 +24,39 @@ def raw_lines(path: Path, most: int = MOST_LINE_BYTES) -> Iterator[tuple[int, by
 
     Raises InputError when the file cannot be read, or for a line that is far too long.
     """
-    offset, line, rest = 0, 1, b""
     try:
         with path.open("rb") as stream:
-            while True:
-                chunk = stream.read(_CHUNK)
-                data = rest + chunk
-                # The last line may go on in the next chunk, and a CR there may be half a CRLF.
-                end = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1 if chunk else len(data)
-                for text in data[:end].splitlines(keepends=True):
-                    yield offset, text.rstrip(b"\r\n")
-                    offset += len(text)
-                    line += 1
-                rest = data[end:]
-                if len(rest) > most:
-                    problem = f"a line of more than {most:,} bytes"
-                    raise InputError(path, problem, line, "it is no list of faces")
-                if not chunk:
-                    return
+            yield from _lines_from(stream, path, most=most)
     except OSError as error:
         raise InputError(path, f"cannot be read: {error.strerror}") from None
+
+
+def _lines_from(
+    stream: BinaryIO,
+    path: Path,
+    line: int = 1,
+    offset: int = 0,
+    most: int = MOST_LINE_BYTES,
+    size: int = _CHUNK,
+) -> Iterator[tuple[int, bytes]]:
+    """``raw_lines`` of an open file from a place on; size: the bytes read at once."""
+    stream.seek(offset)
+    rest = b""
+    while True:
+        chunk = stream.read(size)
+        data = rest + chunk
+        # The last line may go on in the next chunk, and a CR there may be half a CRLF.
+        end = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1 if chunk else len(data)
+        for text in data[:end].splitlines(keepends=True):
+            yield offset, text.rstrip(b"\r\n")
+            offset += len(text)
+            line += 1
+        rest = data[end:]
+        if len(rest) > most:
+            problem = f"a line of more than {most:,} bytes"
+            raise InputError(path, problem, line, "it is no list of faces")
+        if not chunk:
+            return
 
 
 def decode(path: Path, line: int, raw: bytes) -> str:
@@ -71,19 +86,18 @@ def text_lines(path: Path, most: int = MOST_LINE_BYTES) -> Iterator[tuple[int, i
         raise InputError(path, "the file is empty", 1)
 
 
-def lines_at(path: Path, places: list[tuple[int, int]]) -> list[tuple[int, str]]:
-    """(line, text) of lines whose number and offset are known from ``text_lines``."""
-    found = []
+def lines_at(path: Path, places: Sequence[tuple[int, int, int]]) -> list[tuple[int, str]]:
+    """(line, text) of lines that are not blank, at places that are known from ``text_lines``.
+
+    places: a line's number, its offset, and how many lines from there on.
+    """
+    found: list[tuple[int, str]] = []
     try:
         with path.open("rb") as stream:
-            for line, offset in places:
-                stream.seek(offset)
-                raw = b""
-                while block := stream.read(_BLOCK):
-                    raw += block
-                    if b"\n" in raw or b"\r" in raw or len(raw) > MOST_LINE_BYTES:
-                        break
-                found.append((line, decode(path, line, raw.splitlines()[0] if raw else b"")))
+            for start, offset, count in places:
+                rows = enumerate(_lines_from(stream, path, start, offset, size=_BLOCK), start)
+                texts = ((line, decode(path, line, raw)) for line, (_, raw) in rows)
+                found += islice((row for row in texts if row[1].strip()), count)
     except OSError as error:
         raise InputError(path, f"cannot be read: {error.strerror}") from None
     return found

@@ -85,7 +85,10 @@ class Node:
 
     def flag(self, name: str) -> bool:
         """An attribute that is 0, 1, true or false; False when it is absent; raises At."""
-        value = self.attributes.get(name, "0").strip().lower()
+        value = self.attributes.get(name, "0")
+        if value in ("0", "1"):
+            return value == "1"
+        value = value.strip().lower()
         if value not in ("0", "1", "true", "false"):
             raise At(self.line, f"{name}: '{value[:40]}' is neither 0 nor 1")
         return value in ("1", "true")
@@ -183,6 +186,12 @@ def _parser(path: Path) -> expat.XMLParserType:
 
     parser.StartDoctypeDeclHandler = refuse
     return parser
+
+
+def check_xml(path: Path) -> None:
+    """Read a file to its end; raises InputError where it is not well-formed or has a DTD."""
+    for _ in _feed_all(_parser(path), path):
+        pass
 
 
 def _feed_all(parser: expat.XMLParserType, path: Path) -> Iterator[bool]:

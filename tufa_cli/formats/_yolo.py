@@ -84,6 +84,8 @@ def read_yaml(path: Path) -> DataSet:
     raw = _load(path)
     try:
         shape = raw.get("kpt_shape")
+        if shape is None:
+            raise ValueError("no kpt_shape: its labels are boxes or masks, or it is another file")
         if not isinstance(shape, list) or len(shape) != 2 or not all(map(_is_count, shape)):
             raise ValueError("kpt_shape is not [points, 2 or 3]")
         points, columns = shape

@@ -19,7 +19,7 @@ from typing import Any
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import InputError
 from tufa_cli.formats import _zip
-from tufa_cli.formats._base import BOX_FROM_POINTS, Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._base import BOX_FROM_POINTS, EVERYTHING, ReadOptions, Sniff, WriteOptions
 from tufa_cli.formats._coco_read import (
     ROW_KEYS,
     Category,
@@ -30,24 +30,12 @@ from tufa_cli.formats._coco_read import (
 )
 from tufa_cli.formats._coco_write import KEYPOINTS, document
 from tufa_cli.formats._files import list_files, sniff_any, write_lines
-from tufa_cli.formats._json import load_json, parse_json
+from tufa_cli.formats._json import json_lacks, load_json, parse_json
 from tufa_cli.formats.coco_wholebody import pick as pick_wholebody
 
 NAME = "coco"
 TITLE = "COCO keypoints JSON, any number of points, 0-based"
-CAPABILITIES = Capabilities(
-    visibility=True,
-    missing=True,
-    box=True,
-    several_faces=True,
-    names=True,
-    confidence=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    image_attributes=True,
-)
+CAPABILITIES = EVERYTHING
 SUFFIXES = (".json",)
 _USED = ROW_KEYS | {"bbox", "keypoints", "num_keypoints", "bbox_source"}
 _SUBSET = re.compile(r"person_keypoints_(.+)")
@@ -91,7 +79,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     if source.suffix.lower() == ".zip" and source.is_file():
         yield from _read_zip(source, options)
         return
-    for file in list_files(source, SUFFIXES, _sniff_file):
+    for file in _with_points(source, options):
         folder = file.parent
         roots = [folder, folder / "images", folder.parent]
         subset, split = _subset(file.stem), None
@@ -101,6 +89,18 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
             split = _split(subset) if photos.is_dir() else None
         data = load_json(file, unique=False)
         yield from CocoFile(file, data, options, pick, roots, split).records()
+
+
+def _with_points(source: Path, options: ReadOptions) -> list[Path]:
+    """The documents to read. COCO itself has a file a task (captions, instances, keypoints) of the
+    same photos in one folder: where some have keypoints, the others would only repeat photos."""
+    files = list(list_files(source, SUFFIXES, _sniff_file))
+    if len(files) < 2:
+        return files
+    found = [file for file in files if json_lacks(file, b"{", ("keypoints|face_kpts",)) is None]
+    if found and len(found) < len(files):
+        options.note(f"{source}: {len(files) - len(found)} COCO files without keypoints not read")
+    return found or files
 
 
 def _read_zip(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
@@ -127,16 +127,18 @@ def _split(subset: str) -> str | None:
 
 
 def pick(row: dict[str, Any], category: Category) -> Labels | None:
-    """The keypoints of an annotation, or COCO-WholeBody's face where it has one."""
+    """The keypoints of an annotation, or COCO-WholeBody's face; None where neither is meant."""
     if "face_kpts" in row:
         return pick_wholebody(row, category)
     box = None if row.get("bbox_source") == BOX_FROM_POINTS else row.get("bbox")
     values = row.get("keypoints")
+    if values is None and not category.points and "keypoints" not in row:
+        return None  # a box or a mask of something
     return Labels(values, "keypoints", category.scheme, category.points, box, "bbox", _USED, {})
 
 
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One JSON file with ids from 1; floats keep every digit; raises OutputError."""
-    text = document(images, target, options.base(CAPABILITIES.index_base), KEYPOINTS)
-    write_lines(target, [text], options.overwrite)
+    lines = document(images, target, options.base(CAPABILITIES.index_base), KEYPOINTS)
+    write_lines(target, lines, options.overwrite)
     return [target]

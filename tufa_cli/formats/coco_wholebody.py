@@ -8,12 +8,13 @@ attributes and come back out. Source: https://github.com/jin-s13/COCO-WholeBody,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.formats import _persons
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, WriteOptions
 from tufa_cli.formats._coco_read import ROW_KEYS, Category, CocoFile, Labels, sniff_file
 from tufa_cli.formats._coco_write import (
     Dialect,
@@ -25,19 +26,7 @@ from tufa_cli.formats._json import load_json
 
 NAME = "coco-wholebody"
 TITLE = "COCO-WholeBody JSON, faces of 68 points, 0-based"
-CAPABILITIES = Capabilities(
-    missing=True,
-    box=True,
-    several_faces=True,
-    names=True,
-    confidence=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    image_attributes=True,
-    points=_persons.POINTS,
-)
+CAPABILITIES = replace(EVERYTHING, visibility=False, points=_persons.POINTS)
 SUFFIXES = (".json",)
 _USED = ROW_KEYS | {"face_kpts", "face_box", "face_valid", "face_box_source", "bbox_source"}
 #: Points of the other parts; each but the body has ``_valid``, the hands have ``_box``.
@@ -94,8 +83,8 @@ def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions)
     """One JSON file; parts of the person that are not known are zeros; raises OutputError."""
     first_pixel = options.base(CAPABILITIES.index_base)
     dialect = Dialect(lambda face: None, _category, _row, strict=False)
-    text = document(images, target, first_pixel, dialect)
-    write_lines(target, [text], options.overwrite)
+    lines = document(images, target, first_pixel, dialect)
+    write_lines(target, lines, options.overwrite)
     return [target]
 
 

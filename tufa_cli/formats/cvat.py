@@ -13,13 +13,13 @@ takes annotations only for labels it has. "CVAT for video" (tracks) is refused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, Tally, WriteOptions
+from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions
 from tufa_cli.formats._cvat_write import RESERVED, CvatWriter
 from tufa_cli.formats._drafts import Draft, Point, corners_box, upright_box
 from tufa_cli.formats._files import first_root, headed, list_files, number, photo_name, sniff_any
@@ -30,18 +30,7 @@ from tufa_cli.writing import check_writable, write_text
 
 NAME = "cvat"
 TITLE = "CVAT for images 1.1, XML with skeletons or points, 0-based"
-CAPABILITIES = Capabilities(
-    visibility=True,
-    missing=True,
-    box=True,
-    several_faces=True,
-    names=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    streams=True,
-)
+CAPABILITIES = replace(EVERYTHING, confidence=False, image_attributes=False, streams=True)
 SETTINGS = {**NAMES_SETTING}
 SUFFIXES = (".xml",)
 
@@ -128,16 +117,16 @@ class _File:
         self.seen.add(hash(path))
         if node.attributes.get("id") is not None:
             self.ids.add(identity)
-        image = AnnotatedImage(
+        return AnnotatedImage(
             path,
+            self._faces(node),
             width=node.size("width"),
             height=node.size("height"),
             split=node.attributes.get("subset") or None,
             root=str(self.root),
         )
-        return self._with_faces(image, node)
 
-    def _with_faces(self, image: AnnotatedImage, node: Node) -> AnnotatedImage:
+    def _faces(self, node: Node) -> tuple[Face, ...]:
         drafts: list[tuple[str | None, Node, Draft]] = []
         boxes: list[tuple[str | None, Node]] = []
         singles: dict[str | None, Draft] = {}
@@ -164,7 +153,7 @@ class _File:
         for _, shape, draft in drafts:
             draft.where = f"line {shape.line}"
             faces += self._face(draft, shape)
-        return replace(image, faces=tuple(faces))
+        return tuple(faces)
 
     def _face(self, draft: Draft, shape: Node) -> Iterator[Face]:
         try:
@@ -258,7 +247,12 @@ def _state(node: Node) -> int:
 
 def holds_attribute(name: str, value: object, face: Face) -> bool:
     """Any JSON value, under a name that XML can hold."""
-    return is_json(value) and to_text(name) == name != "" and name not in RESERVED
+    return is_json(value) and _is_name(name)
+
+
+@lru_cache(maxsize=1024)
+def _is_name(name: str) -> bool:
+    return to_text(name) == name != "" and name not in RESERVED
 
 
 def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from tufa_cli.annotation import UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError, TufaError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, Tally, WriteOptions, states
+from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions, states
 from tufa_cli.formats._files import (
     PhotoFinder,
     first_root,
@@ -45,19 +45,7 @@ from tufa_cli.writing import filling
 
 NAME = "datumaro"
 TITLE = "Datumaro JSON, any number of points, 0-based"
-CAPABILITIES = Capabilities(
-    visibility=True,
-    missing=True,
-    box=True,
-    several_faces=True,
-    names=True,
-    confidence=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    image_attributes=True,
-)
+CAPABILITIES = EVERYTHING
 SUFFIXES = (".json",)
 #: Attributes of an annotation that are not the user's: scores and who made the points.
 _OURS = ("score", "keypoint_scores", "source")

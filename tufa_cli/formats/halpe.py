@@ -8,12 +8,13 @@ attributes and come back out. Source: https://github.com/Fang-Haoshu/Halpe-FullB
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.formats import _persons
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, WriteOptions
 from tufa_cli.formats._coco_read import (
     HALPE_NUMBERS,
     ROW_KEYS,
@@ -29,20 +30,7 @@ from tufa_cli.formats._json import load_json
 
 NAME = "halpe"
 TITLE = "Halpe-FullBody JSON, faces of 68 points, 0-based"
-CAPABILITIES = Capabilities(
-    visibility=True,
-    missing=True,
-    box=True,
-    several_faces=True,
-    names=True,
-    confidence=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    image_attributes=True,
-    points=_persons.POINTS,
-)
+CAPABILITIES = replace(EVERYTHING, points=_persons.POINTS)
 SUFFIXES = (".json",)
 _FACE = slice(3 * 26, 3 * 94)
 _BODY_NUMBERS, _HAND_NUMBERS = 3 * 26, 3 * 42
@@ -97,8 +85,8 @@ def _others(values: list[Any]) -> dict[str, Any]:
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One JSON file of annotations; points of body and hands that are not known are zeros."""
     first_pixel = options.base(CAPABILITIES.index_base)
-    text = document(images, target, first_pixel, Dialect(lambda face: None, _category, _row))
-    write_lines(target, [text], options.overwrite)
+    lines = document(images, target, first_pixel, Dialect(lambda face: None, _category, _row))
+    write_lines(target, lines, options.overwrite)
     return [target]
 
 

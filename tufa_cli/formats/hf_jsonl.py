@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,14 @@ import numpy as np
 
 from tufa_cli.annotation import UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
-from tufa_cli.formats._files import list_files, sniff_any, write_lines
+from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, WriteOptions, states
+from tufa_cli.formats._files import (
+    list_files,
+    photo_name,
+    photo_path,
+    sniff_any,
+    write_lines,
+)
 from tufa_cli.formats._json import (
     box_of,
     dump_json,
@@ -31,24 +38,12 @@ from tufa_cli.formats._json import (
     photo_side,
     without,
 )
-from tufa_cli.formats._photo_names import stored_name, written_name
+from tufa_cli.formats._photo_names import written_name
 from tufa_cli.formats._text import text_lines
 
 NAME = "hf-jsonl"
 TITLE = "Hugging Face metadata.jsonl, any number of points, 0-based"
-CAPABILITIES = Capabilities(
-    visibility=True,
-    missing=True,
-    box=True,
-    several_faces=True,
-    confidence=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    image_attributes=True,
-    streams=True,
-)
+CAPABILITIES = replace(EVERYTHING, names=False, streams=True)
 SUFFIXES = (".jsonl",)
 
 #: No line is longer: a photo with 1,000 faces of 500 points takes 40 million bytes.
@@ -113,7 +108,7 @@ def _image(row: dict[str, Any], options: ReadOptions, root: str) -> AnnotatedIma
             raise ValueError(f"face {number}: {error}") from None
     width, height = (photo_side(row.get(side), side) for side in ("width", "height"))
     return AnnotatedImage(
-        stored_name(row.get("file_name"), "file_name"),
+        photo_name(photo_path(row.get("file_name"), "file_name")),
         tuple(found),
         width=width,
         height=height,

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, Tally, WriteOptions, states
+from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions, states
 from tufa_cli.formats._drafts import box_drawn, faces_of, marks_of, names_in
 from tufa_cli.formats._files import (
     PHOTO_SUFFIXES,
@@ -35,34 +35,27 @@ from tufa_cli.formats._files import (
 from tufa_cli.formats._json import (
     dump_json,
     entry,
+    first_object,
     is_json,
     json_lacks,
     load_json,
     photo_side,
     without,
 )
-from tufa_cli.formats._label_studio_regions import Results, drafts_of, parse_results
+from tufa_cli.formats._label_studio_regions import (
+    Results,
+    drafts_of,
+    full_task,
+    parse_results,
+    simple_regions,
+)
 from tufa_cli.formats._names import NAMES_SETTING, FaceClass, FaceClasses, Orders
 from tufa_cli.formats._xml import escaped
 from tufa_cli.writing import check_writable, replacing_text, write_text
 
 NAME = "label-studio"
 TITLE = "Label Studio JSON, tasks with predictions, any number of points"
-CAPABILITIES = Capabilities(
-    visibility=True,
-    missing=True,
-    box=True,
-    several_faces=True,
-    names=True,
-    confidence="labelled",
-    score=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    image_attributes=True,
-    streams=True,
-)
+CAPABILITIES = replace(EVERYTHING, confidence="labelled", score=True, streams=True)
 SETTINGS = {
     "annotator": "whose annotation to read: a number or an e-mail address, as completed_by has it",
     **NAMES_SETTING,
@@ -77,12 +70,20 @@ _META = ("split", "width", "height", "attributes")
 
 
 def _sniff_file(path: Path) -> Sniff:
-    lacks = json_lacks(path, b"[", ("data", "annotations|predictions|completions"))
-    return Sniff(lacks is None, lacks or "a JSON list of tasks with data")
+    keys = ("data", "annotations|predictions|completions")
+    lacks = json_lacks(path, b"[", keys)
+    if lacks is None:
+        return Sniff(True, "a JSON list of tasks with data")
+    if json_lacks(path, b"{", (*keys, "result")) is None:
+        return Sniff(True, "a JSON object, one task with data")
+    row = first_object(path)
+    if row is not None and simple_regions(row):
+        return Sniff(True, "a JSON list of tasks as JSON-MIN has them")
+    return Sniff(False, lacks)
 
 
 def sniff(path: Path) -> Sniff:
-    """Yes for a JSON list of tasks with data and annotations or predictions."""
+    """Yes for JSON of tasks with data and annotations or predictions, and for JSON-MIN."""
     return sniff_any(path, SUFFIXES, _sniff_file)
 
 
@@ -113,6 +114,8 @@ class _File:
         self.orders = Orders(options, self._survey)
         self.root = options.root
         self.rows = load_json(path)
+        if isinstance(self.rows, dict) and "data" in self.rows:
+            self.rows = [self.rows]
         if not isinstance(self.rows, list):
             raise InputError(path, "not a Label Studio file: no list of tasks")
 
@@ -144,6 +147,7 @@ class _File:
             yield from names_in(drafts_of(task.results, task.predicted, quiet), label)
 
     def _task(self, number: int, row: Any, tally: Tally) -> _Task:
+        row = full_task(row)
         if not isinstance(row, dict):
             raise ValueError("not an object")
         if not isinstance(row.get("data"), dict):

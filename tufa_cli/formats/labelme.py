@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
-from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, Tally, WriteOptions, states
+from tufa_cli.errors import InputError
+from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions, states
 from tufa_cli.formats._drafts import (
     Draft,
     Point,
@@ -33,7 +34,7 @@ from tufa_cli.formats._drafts import (
     names_in,
     visibility_in,
 )
-from tufa_cli.formats._files import climb, inside, is_photo, photo_size, sniff_any, source_files
+from tufa_cli.formats._files import climb, is_photo, photo_size, sniff_any, source_files
 from tufa_cli.formats._json import (
     dump_json,
     entry,
@@ -46,25 +47,11 @@ from tufa_cli.formats._json import (
     without,
 )
 from tufa_cli.formats._names import NAMES_SETTING, FaceClasses, Orders, scheme_named
-from tufa_cli.writing import filling, replacing_text
+from tufa_cli.formats._photo_files import write_photo_files
 
 NAME = "labelme"
 TITLE = "labelme JSON, one file per photo, any number of points, 0-based"
-CAPABILITIES = Capabilities(
-    visibility=True,
-    missing=True,
-    box=True,
-    several_faces=True,
-    names=True,
-    confidence="labelled",
-    score=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    image_attributes=True,
-    streams=True,
-)
+CAPABILITIES = replace(EVERYTHING, confidence="labelled", score=True, streams=True)
 SETTINGS = {**NAMES_SETTING}
 SUFFIXES = (".json",)
 
@@ -286,32 +273,9 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
     ``target`` ending in .json is the file of the one photo there is. Raises OutputError.
     """
     writer = _Writer(target, options.base(CAPABILITIES.index_base))
-    files: list[Path] = []
-    if target.suffix.lower() == ".json" and not target.is_dir():
-        with replacing_text(target, options.overwrite) as stream:
-            for image in images:
-                if files:
-                    raise OutputError(
-                        f"{target}: several photos do not fit in one labelme file",
-                        "give a folder for one file per photo",
-                    )
-                files.append(target)
-                stream.write(writer.text(image))
-        return files
-    with filling(target, options.overwrite) as staged:
-        for image in images:
-            place = inside(target, image.path).with_suffix(".json")
-            path = staged / place.relative_to(target)
-            if path.exists():
-                raise OutputError(
-                    f"{place}: another photo's labels would go here as well as {image.path}'s",
-                    "convert them to two folders, or to coco",
-                )
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing_text(path) as stream:
-                stream.write(writer.text(image))
-            files.append(place)
-    return files
+    return write_photo_files(
+        images, target, SUFFIXES[0], options.overwrite, writer.lines, empty=True
+    )
 
 
 class _Writer:
@@ -320,7 +284,7 @@ class _Writer:
     def __init__(self, target: Path, first_pixel: int) -> None:
         self.target, self.first_pixel = target, first_pixel
 
-    def text(self, image: AnnotatedImage) -> str:
+    def lines(self, image: AnnotatedImage) -> list[str]:
         size = photo_size(image)
         held = {k: v for k, v in image.attributes.items() if holds_image_attribute(k, v)}
         flags = {key: value for key, value in held.items() if isinstance(value, bool)}
@@ -342,7 +306,7 @@ class _Writer:
             data["split"] = image.split
         if len(flags) < len(held):
             data["attributes"] = without(held, flags)
-        return dump_json(data, self.target, indent=2) + "\n"
+        return [dump_json(data, self.target, indent=2)]
 
     def _shapes(self, face: Face, group: int, classes: FaceClasses) -> Iterator[dict[str, Any]]:
         named = classes.of(face)

@@ -42,7 +42,7 @@ def _sniff_file(path: Path) -> Sniff:
     try:
         groups = _groups(path)
     except InputError as error:
-        return Sniff(False, f"{path.name}: {error.problem}")
+        return Sniff(False, f"{path.name}: {error.problem}", near=True)
     return Sniff(True, f"{path.name}: points of {len(groups)} group{'s' * (len(groups) != 1)}")
 
 

@@ -66,7 +66,7 @@ def sniff_pts(path: Path, negatives: bool, most: int = 200) -> Sniff:
             reason = f"{file.name} has pairs of negative numbers, as MERL-RAV writes"
             return Sniff(negatives, reason)
     if not texts:
-        return Sniff(False, problem)
+        return Sniff(False, problem, near=not negatives and path.is_file())
     return Sniff(not negatives, ".pts text without a pair of negative numbers")
 
 

@@ -52,6 +52,9 @@ def _sniff_file(path: Path) -> Sniff:
     if not lines[0].startswith("#"):
         return Sniff(False, "its first line is not '# photo'")
     rows = [line.split() for line in lines if not line.startswith("#")]
+    if rows and len(rows[0]) in (4, 19) and len(lines[0].split()) == 4:
+        reason = "SCRFD's list (boxes as corners, sizes behind the names), which is another format"
+        return Sniff(False, reason, near=True)
     if not rows and len(lines) > 1:
         return Sniff(False, "comments only")
     if rows and (len(rows[0]) != 20 or not all(map(is_number, rows[0]))):

@@ -11,12 +11,13 @@ stand in folders named ``datasets``. ``ds0`` holds the photos of no folder.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage
-from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, Tally, WriteOptions
+from tufa_cli.errors import InputError
+from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions
 from tufa_cli.formats._drafts import Draft, Point, corners_box, faces_of, names_in, visibility_in
 from tufa_cli.formats._files import (
     check_name,
@@ -39,6 +40,7 @@ from tufa_cli.formats._names import (
     Orders,
     Told,
 )
+from tufa_cli.formats._photo_files import Places
 from tufa_cli.formats._supervisely_write import (
     NESTED,
     TOP,
@@ -63,20 +65,7 @@ __all__ = [
 
 NAME = "supervisely"
 TITLE = "Supervisely project, graphs or points, any number of points, 0-based"
-CAPABILITIES = Capabilities(
-    visibility=True,
-    missing=True,
-    box=True,
-    several_faces=True,
-    names=True,
-    score=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    image_attributes=True,
-    streams=True,
-)
+CAPABILITIES = replace(EVERYTHING, confidence=False, score=True, streams=True)
 SETTINGS = {**NAMES_SETTING}
 META = "meta.json"
 
@@ -266,6 +255,8 @@ class _Project:
             name = known.names.get(identity)
             if name is None:
                 raise ValueError(f"its class has no node '{identity[:40]}'")
+            if not isinstance(node, dict):
+                raise ValueError(f"the node '{name[:40]}' is not an object")
             place = numbers(entry(node, "loc", list, "a place"), "loc", 2)
             if place is None:
                 raise ValueError(f"the node '{name[:40]}' has no loc")
@@ -351,19 +342,14 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
     """
     writer = SuperviselyWriter(target, options.base(CAPABILITIES.index_base))
     files = []
+    places = Places(target)
     with filling(target, options.overwrite) as staged:
         for image in images:
-            place = inside(target, place_of(check_name(image.path, target)))
-            path = staged / place.relative_to(target)
-            if path.exists():
-                raise OutputError(
-                    f"{place}: another photo's labels would go here as well as {image.path}'s",
-                    "convert them to two folders, or to coco",
-                )
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing_text(path) as stream:
+            place = inside(target, place_of(check_name(image.path, target))).relative_to(target)
+            places.take(place, image)
+            with replacing_text(staged / place) as stream:
                 stream.write(dump_json(writer.annotation(image), target) + "\n")
-            files.append(place)
+            files.append(target / place)
         with replacing_text(staged / META) as stream:
             stream.write(dump_json(writer.meta(), target, indent=1) + "\n")
     return [target / META, *files]

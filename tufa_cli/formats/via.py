@@ -10,13 +10,13 @@ in 2.x) and 2.x's projects; written is 2.x, as CSV or JSON by OUT's ending. VIA 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, Tally, WriteOptions, states
+from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions, states
 from tufa_cli.formats._csv import column_names, fields, line_of
 from tufa_cli.formats._drafts import box_drawn, faces_of, marks_of, names_in
 from tufa_cli.formats._files import (
@@ -46,21 +46,7 @@ __all__ = ["CAPABILITIES", "NAME", "SETTINGS", "TITLE", "read", "sniff", "write"
 
 NAME = "via"
 TITLE = "VGG Image Annotator 1 and 2, CSV or JSON, any number of points, 0-based"
-CAPABILITIES = Capabilities(
-    visibility=True,
-    missing=True,
-    box=True,
-    several_faces=True,
-    names=True,
-    confidence="labelled",
-    score=True,
-    empty_images=True,
-    source=True,
-    split=True,
-    attributes=None,
-    image_attributes=True,
-    streams=True,
-)
+CAPABILITIES = replace(EVERYTHING, confidence="labelled", score=True, streams=True)
 SUFFIXES = (".json", ".csv")
 COLUMNS = (
     "filename",
@@ -79,13 +65,15 @@ def _sniff_file(path: Path) -> Sniff:
     if path.suffix.lower() == ".csv":
         names = column_names(path)
         if names and names[0].startswith("# ") and "VGG Image Annotator" in names[0]:
-            return Sniff(False, _VIA3)
+            return Sniff(False, _VIA3, near=True)
         if names and names[0] in ("filename", "#filename") and COLUMNS[5] in names:
             return Sniff(True, "CSV with filename and region_shape_attributes")
         return Sniff(False, "its first line does not name filename and region_shape_attributes")
     lacks = json_lacks(path, b"{", ("filename", "regions"))
     if lacks and json_lacks(path, b"{", ("metadata", "xy", "vid|av")) is None:
-        return Sniff(False, _VIA3)
+        return Sniff(False, _VIA3, near=True)
+    if lacks and json_lacks(path, b"{", ("_via_img_metadata",)) is None:
+        return Sniff(False, "a project without photos", near=True)
     return Sniff(lacks is None, lacks or "JSON with filename and regions")
 
 

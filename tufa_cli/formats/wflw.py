@@ -15,9 +15,9 @@ import numpy as np
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, written_points
+from tufa_cli.formats._digits import decimals_of
 from tufa_cli.formats._files import (
     check_name,
-    decimals,
     head_lines,
     is_number,
     numbers,
@@ -132,7 +132,7 @@ def _lines(
         name = check_name(image.path, target, image.path.split()[:1])
         for face in image.faces:
             places = written_points(face, first_pixel)
-            fields = [decimals(value) for value in places.ravel().tolist()]
+            fields = [decimals_of(places.ravel())]
             if face.box is not None:
                 x, y, w, h = face.box.tolist()
                 corners = (

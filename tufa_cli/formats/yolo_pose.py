@@ -71,7 +71,7 @@ def sniff(path: Path) -> Sniff:
     try:
         data = read_yaml(find_yaml(path))
     except InputError as error:
-        return Sniff(False, error.problem)
+        return Sniff(False, error.problem, near=path.is_file() or (path / "data.yaml").is_file())
     return Sniff(True, f"{data.path.name} with kpt_shape of {data.points} points")
 
 

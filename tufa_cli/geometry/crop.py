@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,22 +59,29 @@ class CropMap:
     def to_crop(self, points_px: ArrayLike) -> FloatArray:
         """(..., 2) image pixels to crop units."""
         points = np.asarray(points_px, dtype=np.float64)
-        return (points - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T
+        # Written out: on matrices this small most of numpy's time goes into its checks.
+        (a, b, _), (c, d, _) = self.matrix.tolist()
+        inverse = np.array([[d, -c], [-b, a]]) / (a * d - b * c)
+        return (points - self.matrix[:, 2]) @ inverse
 
     @property
     def side_px(self) -> float:
         """Side of the crop in image pixels (root of its area)."""
-        return float(np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
+        (a, b, _), (c, d, _) = self.matrix.tolist()
+        return math.sqrt(abs(a * d - b * c))
 
     def warp_matrix(self, size: int) -> FloatArray:
         """(2, 3) map from crop pixel indices (a ``size`` x ``size`` picture) to image pixels."""
-        linear = self.matrix[:, :2] / size
-        return np.column_stack([linear, self.matrix[:, 2] + linear @ np.array([0.5, 0.5])])
+        (a, b, x), (c, d, y) = self.matrix.tolist()
+        a, b, c, d = a / size, b / size, c / size, d / size
+        return np.array([[a, b, x + (a + b) / 2], [c, d, y + (c + d) / 2]])
 
     def then(self, inner: FloatArray) -> CropMap:
         """The crop whose units are first carried by ``inner`` (2, 3), then by this map."""
-        linear = self.matrix[:, :2] @ inner[:, :2]
-        return CropMap(np.column_stack([linear, self.to_image(inner[:, 2])]))
+        (a, b, x), (c, d, y) = self.matrix.tolist()
+        (p, q, u), (r, s, v) = inner.tolist()
+        first = [a * p + b * r, a * q + b * s, a * u + b * v + x]
+        return CropMap(np.array([first, [c * p + d * r, c * q + d * s, c * u + d * v + y]]))
 
 
 def crop_from_square(centre_px: ArrayLike, side_px: float, roll: float = 0.0) -> CropMap:

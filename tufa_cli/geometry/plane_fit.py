@@ -131,14 +131,17 @@ def folded_triangles(before: ArrayLike, after: ArrayLike) -> int:
     """How many triangles of the Delaunay mesh of ``before`` (K, 2) are turned over in ``after``.
 
     Slivers (height under 2 % of their longest side, or nearly no area) are left out: they turn
-    over without a visible fold.
+    over without a visible fold. Points on one line have no triangles.
     """
-    from scipy.spatial import Delaunay
+    from scipy.spatial import Delaunay, QhullError
 
     old, new = np.asarray(before, float), np.asarray(after, float)
     if len(old) < 4:
         return 0
-    corners = Delaunay(old).simplices
+    try:
+        corners = Delaunay(old).simplices
+    except QhullError:
+        return 0
     area_old, area_new = _areas(old[corners]), _areas(new[corners])
     sides = np.linalg.norm(old[corners] - np.roll(old[corners], 1, axis=1), axis=2).max(axis=1)
     thick = np.abs(area_old) > 0.05 * sides**2

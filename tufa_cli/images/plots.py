@@ -15,7 +15,7 @@ from tufa_cli.writing import write_bytes
 FloatArray = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
-_WHITE, _GREY, _LIGHT, _BLACK = (255, 255, 255), (150, 150, 150), (225, 225, 225), (30, 30, 30)
+_WHITE, _GREY, LIGHT, BLACK = (255, 255, 255), (150, 150, 150), (225, 225, 225), (30, 30, 30)
 _FACE = (200, 200, 200)
 _UNIT = np.array([[0.0, 0.0], [1.0, 1.0]])
 #: More numbers than this cannot be read: every second, third ... point gets one.
@@ -51,7 +51,7 @@ def shape_picture(
     _draw_shape(canvas, spots, edges, colour)
     if numbers:
         _draw_numbers(canvas, spots, max(0.3, size / 2400))
-    _text(canvas, title, (12, 26), 0.6, _BLACK)
+    put_text(canvas, title, (12, 26), 0.6, BLACK)
     return canvas
 
 
@@ -82,10 +82,10 @@ def plane_picture(
             faces.append(mean_face_picture(points, outline, title, size, colour, frame))
         spots = _to_canvas(points, *frame, size)
         _draw_shape(together, spots, (), colour, radius=2)
-        _text(together, name, (12, 24 + 20 * index), 0.5, colour)
+        put_text(together, name, (12, 24 + 20 * index), 0.5, colour)
     for panel in square:
         first, second = np.round(_to_canvas(_UNIT, *frame, size)).astype(int)
-        cv2.rectangle(panel, first.tolist(), second.tolist(), _LIGHT, 1)
+        cv2.rectangle(panel, first.tolist(), second.tolist(), LIGHT, 1)
     if not outline:
         return tile(square, columns=4)
     panels = [panel for pair in zip(square[1:], faces, strict=True) for panel in pair]
@@ -113,7 +113,7 @@ def mean_face_picture(
     spots = _to_canvas(points, low, high, size)
     _draw_shape(canvas, spots, (), colour)
     _draw_numbers(canvas, spots, max(0.3, size / 2400))
-    _text(canvas, title, (12, 26), 0.6, _BLACK)
+    put_text(canvas, title, (12, 26), 0.6, BLACK)
     return canvas
 
 
@@ -176,15 +176,16 @@ def _draw_numbers(canvas: Picture, spots: FloatArray, scale: float) -> None:
         text = str(index)
         (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
         centre = spot + np.asarray(direction) * (5 + max(width, height) / 2)
-        _text(canvas, text, (centre[0] - width / 2, centre[1] + height / 2), scale, _BLACK)
+        put_text(canvas, text, (centre[0] - width / 2, centre[1] + height / 2), scale, BLACK)
 
 
-def _text(
+def put_text(
     canvas: Picture,
     text: str,
     at: tuple[float, float],
     scale: float,
     colour: tuple[int, int, int],
 ) -> None:
+    """Write a line into an RGB picture; ``at``: the left end of its base line (x, y)."""
     position = (round(at[0]), round(at[1]))
     cv2.putText(canvas, text, position, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)

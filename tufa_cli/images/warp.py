@@ -18,9 +18,12 @@ def warp_crop(image: NDArray[np.uint8], crop: CropMap, size: int) -> NDArray[np.
     image: (H, W, 3) uint8. Bilinear, after area averaging where the crop shrinks the photo, since
     plain bilinear sampling skips pixels there.
     """
-    image, matrix = warp_source(image, crop, size)
-    if not image.size:
-        return np.zeros((size, size, 3), np.uint8)
+    return warped(*warp_source(image, crop, size), size)
+
+
+def warped(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+    """(size, size, C) bilinear samples of an image that is not empty; ``matrix`` as from
+    ``warp_source``."""
     return cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     )
@@ -48,7 +51,7 @@ def _shrunk_region(
     right, bottom = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 3, 0, (width, height))
     region = image[top:bottom, left:right]
     if not region.size:
-        return region, matrix
+        return np.zeros((1, 1, 3), np.uint8), matrix  # black wherever it is looked at
     new_size = [max(1, round(n / shrink)) for n in region.shape[1::-1]]
     ratio = np.array(new_size) / region.shape[1::-1]
     moved = matrix.copy()

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tufa_cli.schemes import Plane, get_scheme
+from tufa_cli.schemes import Plane
 
 
 class Alignment(nn.Module):
@@ -33,7 +33,7 @@ class Alignment(nn.Module):
         paired = torch.zeros(len(counts), max(counts), 1)
         for i, name in enumerate(schemes):
             anchors[i, : counts[i]] = torch.from_numpy(plane.window.to_crop(plane[name])).float()
-            partner = torch.tensor(get_scheme(name).flip)
+            partner = torch.tensor(plane.layout(name).flip)
             own = torch.arange(counts[i])
             flips[i, : counts[i]] = torch.where(partner < 0, own, partner)
             paired[i, : counts[i], 0] = (partner >= 0).float()

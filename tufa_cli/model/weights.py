@@ -25,7 +25,7 @@ from tufa_cli.model.build import build_model
 from tufa_cli.model.config import model_config
 from tufa_cli.model.tufa import Tufa
 from tufa_cli.schemes import Plane, Scheme
-from tufa_cli.schemes.anchors import anchors_for, is_shipped
+from tufa_cli.schemes.anchors import anchors_for, is_on
 from tufa_cli.schemes.plane import plane_from_json
 from tufa_cli.writing import replacing
 
@@ -74,7 +74,7 @@ class Weights:
     def prompts(self, scheme: Scheme) -> NDArray[np.float64]:
         """(K, 2) points_plane to query with: as trained, else ``anchors``."""
         learned = self.learned.get(scheme.name)
-        if learned is not None and len(learned) == len(scheme) and is_shipped(scheme):
+        if learned is not None and len(learned) == len(scheme) and is_on(scheme, self.plane):
             return learned
         return self.anchors(scheme)
 

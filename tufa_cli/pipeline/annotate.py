@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -21,6 +20,7 @@ from tufa_cli.errors import InputError, TufaError
 from tufa_cli.geometry.crop import CropMap
 from tufa_cli.images.reading import RgbImage, read_rgb
 from tufa_cli.images.warp import warp_crop
+from tufa_cli.model.carry import PredictsCrops, query_for
 from tufa_cli.model.weights import Weights
 from tufa_cli.schemes import Scheme
 
@@ -31,16 +31,6 @@ _MOST_WAITING = 256
 _MOST_BYTES = 400_000_000
 
 
-class PredictsCrops(Protocol):
-    """``tufa_cli.model.predict.Predictor``, or anything that predicts as it does."""
-
-    def predict(
-        self, crops: NDArray[np.uint8], prompts_plane: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """(B, S, S, 3) crops and (K, 2) prompts to points_crop (B, K, 2), confidence (B, K)."""
-        ...
-
-
 @dataclass(frozen=True)
 class AnnotateOptions:
     """Which faces are annotated, and how.
@@ -49,6 +39,7 @@ class AnnotateOptions:
     min_confidence: so are faces whose points' mean confidence is below (None: likewise).
     min_face: shorter side of the box in image pixels.
     largest: only the largest face of each photo. keep_pixels: results carry the photo.
+    carry: points that the network was not trained on are carried by those it was (model.carry).
     """
 
     min_score: float | None = None
@@ -57,6 +48,7 @@ class AnnotateOptions:
     largest: bool = False
     batch_size: int = 32
     keep_pixels: bool = False
+    carry: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +102,8 @@ class Annotator:
         self.window = weights.window
         self.input_size = weights.input_size
         self.scheme = scheme
-        self.prompts_plane = weights.prompts(scheme)
         self.options = options or AnnotateOptions()
+        self.query = query_for(scheme, weights, self.options.carry)
         self._min_score = _given(self.options.min_score, detector.min_score)
         self._min_confidence = _given(self.options.min_confidence, detector.min_confidence)
         self._batch_size = self.options.batch_size
@@ -211,13 +203,13 @@ class Annotator:
 
     def _predict(self, crops: list[RgbImage]) -> tuple[FloatArray, FloatArray]:
         """(N, K, 2) points_crop and (N, K) confidence, in batches that fit into memory."""
-        count = len(self.prompts_plane)
+        count = len(self.query.prompts_plane)
         points, confidence = np.zeros((len(crops), count, 2)), np.zeros((len(crops), count))
         start = 0
         while start < len(crops):
             end = min(start + self._batch_size, len(crops))
             try:
-                batch = self.predictor.predict(np.stack(crops[start:end]), self.prompts_plane)
+                batch = self.query.ask(self.predictor, np.stack(crops[start:end]))
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise

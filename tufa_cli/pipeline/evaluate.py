@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,21 +26,13 @@ from tufa_cli.evaluation.report import Report, score, subset_scores
 from tufa_cli.geometry.crop import CropMap, oracle_crop
 from tufa_cli.images.reading import read_rgb
 from tufa_cli.images.warp import warp_crop
+from tufa_cli.model.carry import PredictsCrops, Query, query_for
 from tufa_cli.model.weights import Weights
+from tufa_cli.schemes.anchors import is_on
 from tufa_cli.schemes.model import Scheme
 
 FloatArray = NDArray[np.float64]
 Box = Literal["oracle", "jitter", "detector"]
-
-
-class PredictsCrops(Protocol):
-    """``tufa_cli.model.predict.Predictor``, or anything that predicts as it does."""
-
-    def predict(
-        self, crops: NDArray[np.uint8], prompts_plane: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """(B, S, S, 3) crops and (K, 2) prompts to points_crop (B, K, 2), confidence (B, K)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +49,12 @@ class Plan:
     jitter: Jitter = field(default_factory=Jitter)
     detector: Detector | None = None
     batch_size: int = 32
+    carry: bool = True
+
+    @cached_property
+    def query(self) -> Query:
+        """What the network is asked; ``carry`` says whether with guides (``model.carry``)."""
+        return query_for(self.scheme, self.weights, self.carry)
 
     @property
     def anchors_plane(self) -> FloatArray:
@@ -209,12 +208,10 @@ def _predict(
 ) -> Iterator[MeasuredPhoto]:
     """The waiting photos with their predictions."""
     pictures = [p for w in waiting if isinstance(w, _Waiting) for p in w.pictures]
-    prompts = plan.weights.prompts(plan.scheme)
     points: list[FloatArray] = []
     for start in range(0, len(pictures), plan.batch_size):
-        points += list(
-            predictor.predict(np.stack(pictures[start : start + plan.batch_size]), prompts)[0]
-        )
+        batch = np.stack(pictures[start : start + plan.batch_size])
+        points += list(plan.query.ask(predictor, batch)[0])
     done = 0
     for photo in waiting:
         if isinstance(photo, MeasuredPhoto):
@@ -275,7 +272,8 @@ def make_report(
         for photo in measured
         for _ in photo.labels_px
     ]
-    learned = plan.scheme.name in plan.weights.learned
+    bare_anchors = "plane" if plan.query.carry is None else "carried"
+    learned = plan.scheme.name in plan.weights.learned and is_on(plan.scheme, plan.weights.plane)
     return Report(
         scheme=plan.scheme.name,
         box=plan.box,
@@ -288,6 +286,6 @@ def make_report(
         else None,
         box_detail=plan.box_detail,
         weights=plan.weights.name,
-        anchors="learned" if learned else "plane",
+        anchors="learned" if learned else bare_anchors,
         unreadable=len(failed),
     )

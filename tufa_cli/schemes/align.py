@@ -8,7 +8,7 @@ alignment embedding), found together so that equal places coincide and the field
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from tufa_cli.geometry.plane_fit import (
     upright,
 )
 from tufa_cli.schemes.align_report import PairResidual, alignment_report, residual, value_at
-from tufa_cli.schemes.anchors import place_by_meaning
+from tufa_cli.schemes.anchors import borrows_name, is_on, is_shipped, place_by_meaning
 from tufa_cli.schemes.curves import Curves
 from tufa_cli.schemes.model import Scheme
 from tufa_cli.schemes.parts import Meaning
@@ -92,7 +92,9 @@ def align(
         residual(schemes[a], schemes[b], pairs[a, b], placed, anchors) for a, b in pairs
     )
     report = alignment_report(placed, anchors, schemes, residuals, faces or {})
-    return Alignment(Plane(name, reference, anchors, report=report), placed, residuals)
+    own = {key: schemes[key] for key in anchors if not is_shipped(schemes[key])}
+    plane = Plane(name, reference, anchors, report=report, schemes=own)
+    return Alignment(plane, placed, residuals)
 
 
 def _on_curves(
@@ -127,13 +129,29 @@ def with_schemes(
     layouts: the plane's schemes by name; the shipped ones when left out. Raises TufaError when a
     point has no place on the plane.
     """
-    anchors = dict(plane.anchors)
-    for scheme in extra:
-        anchors[scheme.name] = np.round(place_by_meaning(scheme, plane, layouts), 6)
-    report = dict(plane.report)
-    if extra:
-        report["by_meaning_alone"] = sorted(scheme.name for scheme in extra)
-    return replace(plane, anchors=dict(sorted(anchors.items())), report=report)
+    anchors = {
+        scheme.name: np.round(place_by_meaning(scheme, plane, layouts), 6) for scheme in extra
+    }
+    own = {scheme.name: scheme for scheme in extra if not is_shipped(scheme)}
+    return plane.with_anchors(anchors, own, anchors)
+
+
+def with_own(plane: Plane, scheme: Scheme) -> Plane:
+    """The plane with a scheme, placed by meaning; as it is when it holds the scheme already.
+
+    Raises TufaError when a point has no place on the plane, or another scheme has the name.
+    """
+    held = is_shipped(scheme) or scheme.name in plane.schemes
+    if held and is_on(scheme, plane):
+        return plane
+    if borrows_name(scheme) or (scheme.name in plane.anchors and not is_on(scheme, plane)):
+        raise TufaError(
+            f"{scheme.name} is also the name of another scheme, with other points",
+            "give yours another 'name' in its file",
+        )
+    if scheme.name in plane.anchors:  # a plane file of before planes carried schemes
+        return plane.with_anchors({}, {scheme.name: scheme}, plane.by_meaning)
+    return with_schemes(plane, [scheme])
 
 
 def _check(shapes: Mapping[str, FloatArray], schemes: Mapping[str, Scheme], reference: str) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tufa_cli.errors import TufaError, UnknownNameError
 from tufa_cli.schemes.curves import Curves
-from tufa_cli.schemes.load import get_scheme
+from tufa_cli.schemes.load import get_scheme, is_shipped_name
 from tufa_cli.schemes.model import Scheme
 from tufa_cli.schemes.parts import load_parts
 from tufa_cli.schemes.plane import Plane
@@ -21,14 +21,11 @@ FloatArray = NDArray[np.float64]
 def anchors_for(scheme: Scheme, plane: Plane) -> FloatArray:
     """(K, 2) points_plane of a scheme: the plane's own, or found by meaning.
 
-    A plane's own anchors are used only for the scheme of that name with as many points. Otherwise
+    A plane's own anchors are used only for the scheme of that name with those points. Otherwise
     each point is put where the plane's curves have its part and t. Raises TufaError that names the
     points for which the plane has no place.
     """
-    own = plane.anchors.get(scheme.name)
-    if own is not None and len(own) == len(scheme) and is_shipped(scheme):
-        return own
-    return place_by_meaning(scheme, plane)
+    return plane[scheme.name] if is_on(scheme, plane) else place_by_meaning(scheme, plane)
 
 
 def place_by_meaning(
@@ -56,8 +53,13 @@ def place_by_meaning(
 
 @lru_cache(maxsize=8)
 def curves_of(plane: Plane) -> Curves:
-    """The parts of a plane as curves, of the schemes on it that ship."""
-    return _curves(plane, {name: get_scheme(name) for name in plane.anchors if _loads(name)})
+    """The parts of a plane as curves, of the schemes on it that ship or have a mean shape."""
+    own = plane.schemes
+    layouts = {name: own[name] for name in own if name not in plane.by_meaning}
+    layouts |= {
+        name: get_scheme(name) for name in plane.anchors if name not in own and _loads(name)
+    }
+    return _curves(plane, layouts)
 
 
 def face_outline(plane: Plane, points: int = 41) -> list[FloatArray]:
@@ -81,12 +83,26 @@ def _curves(plane: Plane, layouts: Mapping[str, Scheme]) -> Curves:
     return Curves(plane.anchors, layouts, plane.reference)
 
 
-def is_shipped(scheme: Scheme) -> bool:
-    """Whether a scheme is what its name stands for (a user's file may borrow a shipped name)."""
+def is_on(scheme: Scheme, plane: Plane) -> bool:
+    """Whether the plane's anchors of a scheme's name are those of its points (a user's file may
+    borrow a name)."""
+    own = plane.anchors.get(scheme.name)
+    if own is None or len(own) != len(scheme):
+        return False
     try:
-        return get_scheme(scheme.name).meanings == scheme.meanings
+        return plane.layout(scheme.name).means_as(scheme)
     except TufaError:
-        return True  # a plane of the user's own schemes: the name is all there is
+        return True  # a plane of the user's own schemes that carries none: the name is all there is
+
+
+def is_shipped(scheme: Scheme) -> bool:
+    """Whether a scheme is the one that ships under its name."""
+    return is_shipped_name(scheme.name) and get_scheme(scheme.name).means_as(scheme)
+
+
+def borrows_name(scheme: Scheme) -> bool:
+    """Whether a scheme has the name of one that ships, and other points."""
+    return is_shipped_name(scheme.name) and not is_shipped(scheme)
 
 
 def _loads(name: str) -> bool:

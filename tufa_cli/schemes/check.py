@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tufa_cli.geometry.crop import Window
 from tufa_cli.geometry.plane_fit import close_pairs
-from tufa_cli.schemes.anchors import curves_of, is_shipped
+from tufa_cli.schemes.anchors import borrows_name, curves_of, is_on
 from tufa_cli.schemes.load import get_scheme, inspect_scheme, is_scheme_file, read_text
 from tufa_cli.schemes.model import Scheme
 from tufa_cli.schemes.parts import Meaning, mirrored
@@ -76,8 +76,8 @@ def _short(meaning: Meaning) -> str:
 
 def _places(scheme: Scheme, plane: Plane) -> tuple[FloatArray, list[str], list[str]]:
     """(n, 2) points_plane of the points that have a place, and both kinds of problems."""
-    own = plane.anchors.get(scheme.name)
-    if own is not None and len(own) == len(scheme) and is_shipped(scheme):
+    if is_on(scheme, plane):
+        own = plane[scheme.name]
         return own, [], _collapsed(scheme.names, own)
     curves = curves_of(plane)
     places = [curves.at(meaning) for meaning in scheme.meanings]
@@ -110,7 +110,7 @@ def _collapsed(names: tuple[str, ...], points: FloatArray) -> list[str]:
 
 
 def _borrowed(scheme: Scheme) -> list[str]:
-    if is_shipped(scheme):
+    if not borrows_name(scheme):
         return []
     return [f"{scheme.name} is also the name of a scheme that ships; give yours another"]
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tufa_cli.schemes.parts import Meaning, PlaceIndex
+from tufa_cli.schemes.parts import Meaning, PlaceIndex, same
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Scheme:
     def __len__(self) -> int:
         return len(self.meanings)
 
-    @property
+    @cached_property
     def has_flip(self) -> bool:
         """Whether every point has a partner, so that photos may be mirrored."""
         return all(index >= 0 for index in self.flip)
@@ -63,6 +63,12 @@ class Scheme:
     def places(self) -> PlaceIndex:
         """Finds the point that means a place."""
         return PlaceIndex(self.meanings)
+
+    def means_as(self, other: Scheme) -> bool:
+        """Whether both have the same points in the same order, whatever they are called."""
+        if self.meanings == other.meanings:
+            return True
+        return len(self) == len(other) and all(map(same, self.meanings, other.meanings))
 
     def shared_with(self, other: Scheme) -> Iterator[tuple[int, int]]:
         """Pairs (index here, index there) of points that mean the same."""

@@ -25,8 +25,8 @@ from tufa_cli.model.config import SIZES, model_config
 class TrainConfig:
     """One run.
 
-    packs: pack files (relative to the working folder). model: a size; model_options: single values
-    of ModelConfig. init: weights file to start from, or None.
+    packs: pack files, folders of them or patterns (relative to the working folder). model: a size;
+    model_options: single values of ModelConfig. init: weights file to start from, or None.
     encoder_init: a state dict for the encoder alone (DINO's ViT-S for s8 and s16, or any with
     ``encoder_map``: parts of its keys to what they are here); encoder_sha256: its checksum, checked
     when given. encoder_lr: the encoder's rate over lr; layer_decay: every block of a ViT learns at

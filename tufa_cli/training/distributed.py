@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from tufa_cli.errors import TufaError
+
 T = TypeVar("T")
 
 
@@ -64,7 +66,10 @@ class Ranks:
 
 @contextmanager
 def ranks(device: torch.device) -> Iterator[tuple[Ranks, torch.device]]:
-    """This process's rank and device: what torchrun says in the environment, or alone."""
+    """This process's rank and device: what torchrun says in the environment, or alone.
+
+    Raises TufaError in the others when one is lost.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield Ranks(), device
@@ -75,5 +80,10 @@ def ranks(device: torch.device) -> Iterator[tuple[Ranks, torch.device]]:
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Ranks(distributed.get_rank(), world), device
+    except RuntimeError as error:
+        if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
+            raise
+        # torchrun tells which one and why, and starts all anew where --max-restarts says so.
+        raise TufaError("another process of this run was lost", "--resume goes on") from None
     finally:
         distributed.destroy_process_group()

@@ -37,6 +37,7 @@ from tufa_cli.training.finder_loss import finder_loss
 from tufa_cli.training.finder_mining import false_alarms
 from tufa_cli.training.finder_second import collect_finds, train_second
 from tufa_cli.training.loop import WEIGHTS_TERMS
+from tufa_cli.training.metrics import draw_curves
 from tufa_cli.training.process import quiet_worker, stop_signals
 from tufa_cli.writing import replacing, write_text
 
@@ -164,8 +165,8 @@ def train_finder(
 ) -> FinderState:
     """Run (or go on with) a training in the folder ``out``, on the store that exists.
 
-    Writes config.yaml, last.pt (checkpoint), metrics.csv and final.pt (weights). SIGTERM and
-    SIGINT finish the step, save and stop. stop_at: leave after that step.
+    Writes config.yaml, last.pt (checkpoint), metrics.csv, curves.png and final.pt (weights).
+    SIGTERM and SIGINT finish the step, save and stop. stop_at: leave after that step.
 
     Raises TufaError when ``out`` holds a run and resume is not given, or a loss is not finite.
     """
@@ -181,7 +182,10 @@ def train_finder(
     if last.exists():
         state.load(last)
     write_text(out / "config.yaml", yaml.safe_dump(config.to_dict(), sort_keys=False), True)
-    _Runner(state, photos, out, report).run(min(config.steps, stop_at or config.steps))
+    try:
+        _Runner(state, photos, out, report).run(min(config.steps, stop_at or config.steps))
+    finally:
+        draw_curves(out)
     return state
 
 

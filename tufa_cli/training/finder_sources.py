@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.annotation import AnnotatedImage
-from tufa_cli.data.finder_store import StoreReport, write_store
+from tufa_cli.data.finder_store import Labelling, StoreReport, write_store
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats import read
+from tufa_cli.schemes import get_scheme
 from tufa_cli.selection import read_name_list, select
 from tufa_cli.training.finder_config import FinderTrainConfig
 
@@ -38,7 +39,9 @@ def build_store(config: FinderTrainConfig, overwrite: bool = False) -> StoreRepo
         return boxes.get(photo.relative_to(root).as_posix(), _NONE)
 
     sources = ((str(s.get("name", Path(s["labels"]).stem)), _images(s)) for s in config.sources)
-    return write_store(sources, Path(config.store), teacher, overwrite=overwrite)
+    named = [get_scheme(s["scheme"]) for s in config.sources if s.get("scheme")]
+    labelling = Labelling(layouts={scheme.name: scheme for scheme in named})
+    return write_store(sources, Path(config.store), teacher, labelling, overwrite)
 
 
 def read_boxes(path: Path) -> dict[str, FloatArray]:

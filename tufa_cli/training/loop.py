@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,6 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tufa_cli.data.augment import NONE
@@ -23,11 +19,14 @@ from tufa_cli.data.on_device import collate_any, ready
 from tufa_cli.data.packed import Batch, MixedSampler, PackedFaces, group_shares
 from tufa_cli.errors import TufaError
 from tufa_cli.model.predict import pick_device
+from tufa_cli.schemes import get_scheme
+from tufa_cli.schemes.load import is_scheme_file
 from tufa_cli.training.config import TrainConfig
 from tufa_cli.training.distributed import Ranks, ranks
 from tufa_cli.training.environment import environment
-from tufa_cli.training.metrics import MetricsLog
+from tufa_cli.training.metrics import MetricsLog, draw_curves
 from tufa_cli.training.process import quiet_worker, stop_signals
+from tufa_cli.training.progress import Meter, Progress, Report
 from tufa_cli.training.state import TrainState
 from tufa_cli.training.step import Stepper
 from tufa_cli.training.validate import mean_scores, validate
@@ -41,30 +40,6 @@ WEIGHTS_TERMS = (
 _TELL_EVERY, _ASK_EVERY = 50, 10
 
 
-@dataclass
-class Progress:
-    """What a callback gets: kind "step", "validation", "saved", "remark", "stopped" or "done".
-
-    loss: mean distance in % of the crop since the last report. wait_share: of the time that went
-    into waiting for data. memory_mb: the most a GPU held, NaN on a CPU.
-    """
-
-    kind: str
-    step: int
-    steps: int
-    loss: float = float("nan")
-    seconds_per_step: float = float("nan")
-    faces_per_second: float = float("nan")
-    wait_share: float = float("nan")
-    memory_mb: float = float("nan")
-    nme_percent: dict[str, float] = field(default_factory=dict)
-    path: str = ""
-    text: str = ""
-
-
-Report = Callable[[Progress], None]
-
-
 def train(
     config: TrainConfig,
     out: Path,
@@ -75,9 +50,9 @@ def train(
 ) -> TrainState:
     """Run (or go on with) a training in the folder ``out``.
 
-    Writes config.yaml, environment.json, last.pt (checkpoint), metrics.csv, best.pt and final.pt
-    (weights). SIGTERM and SIGINT finish the step, save and stop. stop_at: leave after that step
-    (tests, stretches). Under torchrun the ranks share every batch; the first one writes.
+    Writes config.yaml, environment.json, last.pt (checkpoint), metrics.csv, curves.png, best.pt and
+    final.pt (weights). SIGTERM and SIGINT finish the step, save and stop. stop_at: leave after that
+    step (tests, stretches). Under torchrun the ranks share every batch; the first one writes.
 
     Raises TufaError when ``out`` holds a run and resume is not given, or a loss is not finite.
     """
@@ -99,7 +74,19 @@ def train(
         if ours.is_main:
             _prepare(out, config, environment(device, ours.world))
         runner = _Runner(state, dataset, train_rows, val_rows, out, ours, report)
-        runner.run(min(config.steps, stop_at or config.steps))
+        if resume:
+            found = f"goes on after step {state.step}" if last.exists() else "starts: no run there"
+            runner.remark(f"{out}: {found}")
+        try:
+            runner.run(min(config.steps, stop_at or config.steps))
+        except torch.OutOfMemoryError:
+            raise TufaError(
+                f"step {state.step}: memory does not suffice for augmenting or validating",
+                "lower batch_size, set augment_on=cpu, or end what else runs on that GPU",
+            ) from None
+        finally:
+            if ours.is_main:
+                draw_curves(out)
     return state
 
 
@@ -126,7 +113,10 @@ def open_faces(config: TrainConfig, device: torch.device) -> PackedFaces:
 def select_rows(dataset: PackedFaces, split: str, config: TrainConfig) -> NDArray[np.intp]:
     """Rows of a split that the config trains on, cut to ``limit_per_group`` for training."""
     rows = dataset.rows(split)
-    for names, of in ((config.sources, dataset.source_of), (config.schemes, dataset.scheme_of)):
+    schemes = config.schemes
+    if schemes is not None:
+        schemes = tuple(get_scheme(n).name if is_scheme_file(n) else n for n in schemes)
+    for names, of in ((config.sources, dataset.source_of), (schemes, dataset.scheme_of)):
         if names is not None:
             unknown = sorted(set(names) - set(of))
             if unknown:
@@ -172,22 +162,27 @@ class _Runner:
     def run(self, last_step: int) -> None:
         state, config = self.state, self.config
         stepper = Stepper(state, self.ranks, self.out)
-        for remark in [*stepper.remarks, *self._remarks()]:
-            self.report(Progress("remark", state.step, config.steps, text=remark))
-        meter = _Meter(state, config.batch_size)
+        for text in self._remarks():
+            self.remark(text)
+        meter = Meter(state, config.batch_size)
         with stop_signals(self._ask):
             batches = self._batches(last_step)
-            while state.step < last_step:
+            while state.step < last_step and not self._tired():
                 with meter.waiting():
-                    pieces = list(islice(batches, config.accumulate))
+                    pieces = self._next(batches)
+                if not pieces:
+                    self._save()
+                    break
                 meter.add(stepper.step(pieces))
+                while stepper.remarks:
+                    self.remark(stepper.remarks.pop(0))
                 state.step += 1
                 state.update_average()
                 stopping = self._must_stop() or self._tired()
                 ends = state.step == last_step or stopping
                 if state.step % _TELL_EVERY == 0 or ends:
                     stepper.check()
-                    self._tell(meter)
+                    self._tell(meter, stepper)
                 if state.step % config.validate_every == 0 or state.step == config.steps:
                     stepper.check()
                     self._validate()
@@ -201,6 +196,28 @@ class _Runner:
                 if ends:
                     break
         self._finish()
+
+    def _next(self, batches: Iterator[Batch]) -> list[Batch]:
+        """A step's pieces; none when the signal that ends the run ended the loader's processes.
+
+        Raises TufaError when something else did.
+        """
+        try:
+            return list(islice(batches, self.config.accumulate))
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+        if self.asked and self.ranks.world == 1:
+            return []
+        raise TufaError(
+            f"step {self.state.step}: a process that loads data was killed, perhaps because memory "
+            "ran out",
+            "lower workers or batch_size and go on with --resume",
+        )
+
+    def remark(self, text: str) -> None:
+        """Tell something of the run that is no number."""
+        self.report(Progress("remark", self.state.step, self.config.steps, text=text))
 
     def _finish(self) -> None:
         state = self.state
@@ -226,6 +243,9 @@ class _Runner:
         if self.state.unused_keys and self.state.step == 0:
             keys = ", ".join(self.state.unused_keys[:4])
             remarks.append(f"the encoder's file has keys without a place here: {keys}")
+        absent = sorted(set(self.config.shares) - set(self.dataset.source_of))
+        if absent:
+            remarks.append(f"the packs hold no source of these shares: {', '.join(absent)}")
         norms = any(isinstance(m, torch.nn.BatchNorm2d) for m in self.state.live.modules())
         if norms and self.ranks.world > 1 and self.state.device.type != "cuda":
             remarks.append("batch statistics are each rank's own on CPUs; model_options.norm=group")
@@ -271,11 +291,14 @@ class _Runner:
         )
         return (ready(batch, self.state.device, self.dataset.size) for batch in loader)
 
-    def _tell(self, meter: _Meter) -> None:
+    def _tell(self, meter: Meter, stepper: Stepper) -> None:
         progress = meter.progress(self.config.steps)
+        progress.losses = stepper.losses_by_scheme()
         if self.log is not None:
             names = ("loss", "seconds_per_step", "faces_per_second", "wait_share")
-            self.log.add(self.state.step, {name: getattr(progress, name) for name in names})
+            values = {name: getattr(progress, name) for name in names}
+            values |= {f"loss {name}": value for name, value in progress.losses.items()}
+            self.log.add(self.state.step, values)
         self.report(progress)
 
     def _validate(self) -> None:
@@ -315,43 +338,3 @@ class _Runner:
 
     def _ask(self) -> None:
         self.asked = True
-
-
-class _Meter:
-    """Time and losses between two reports."""
-
-    def __init__(self, state: TrainState, batch_size: int) -> None:
-        self.state, self.batch_size = state, batch_size
-        self._losses: list[Tensor] = []
-        self._waited = self._spent = 0.0
-        self.restart()
-
-    def restart(self) -> None:
-        """Time spent on validating and saving is not a step's."""
-        self._mark = time.perf_counter()
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self._waited += time.perf_counter() - began
-
-    def add(self, loss: Tensor) -> None:
-        self._losses.append(loss)
-        self._spent += time.perf_counter() - self._mark
-        self.restart()
-
-    def progress(self, steps: int) -> Progress:
-        """What happened since the last report."""
-        device, count = self.state.device, max(len(self._losses), 1)
-        loss = float(torch.stack(self._losses).mean()) if self._losses else float("nan")
-        seconds = max(self._spent, 1e-9) / count
-        memory = float("nan")
-        if device.type == "cuda":
-            memory = torch.cuda.max_memory_allocated(device) / 2**20
-        found = Progress(
-            "step", self.state.step, steps, loss, seconds, self.batch_size / seconds,
-            self._waited / max(self._spent, 1e-9), memory,
-        )  # fmt: skip
-        self._losses, self._waited, self._spent = [], 0.0, 0.0
-        return found

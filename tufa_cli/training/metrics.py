@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from tufa_cli.errors import TufaError
+from tufa_cli.images.curves import Panel, curves_picture
+from tufa_cli.images.plots import write_picture
 from tufa_cli.writing import replacing
+
+#: Metrics that say how fast a run was and nothing about what it learned.
+_RATES = ("seconds_per_step", "faces_per_second", "wait_share")
 
 
 class MetricsLog:
@@ -61,3 +66,23 @@ def _cut(path: Path, step: int) -> None:
         rows = [row for row in csv.reader(file) if len(row) == 3 and int(row[0]) <= step]
     with replacing(path, overwrite=True) as temporary, temporary.open("w", newline="") as file:
         csv.writer(file).writerows(rows)
+
+
+def draw_curves(folder: Path) -> None:
+    """curves.png of a run's metrics.csv: losses, and NME by source and scheme, over steps.
+
+    Without metrics nothing is drawn.
+    """
+    found = read_metrics(folder / "metrics.csv")
+    if not found:
+        return
+    scores = {name[4:]: rows for name, rows in found.items() if name.startswith("nme ")}
+    losses = {
+        name: rows
+        for name, rows in found.items()
+        if name not in _RATES and not name.startswith("nme ")
+    }
+    panels = [Panel("loss in % of the crop's side", losses)]
+    if scores:
+        panels.append(Panel("NME % on held-out faces", scores))
+    write_picture(folder / "curves.png", curves_picture(panels), overwrite=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,11 @@ class TrainState:
             "best": json.dumps(self.best),
             "torch_rng": torch.get_rng_state(),
         }
-        with replacing(path, overwrite=True) as temporary:
-            torch.save(payload, temporary)
+        with replacing(path, overwrite=True) as temporary, temporary.open("wb") as stream:
+            torch.save(payload, stream)
+            # On the disk before the old one goes: a machine that is taken away writes no more.
+            stream.flush()
+            os.fsync(stream.fileno())
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same run. Raises InputError or TufaError."""

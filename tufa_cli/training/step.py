@@ -45,40 +45,107 @@ class _Unchecked:
     pieces: Sequence[Batch]
 
 
+class OutOfMemory(TufaError):
+    """So many faces at a time do not fit into memory. fits: how many do, tried."""
+
+    def __init__(self, state: TrainState, ranks: Ranks, faces: int, fits: int) -> None:
+        self.fits = fits
+        what = f"step {state.step}: {faces} faces at a time do not fit into memory"
+        if not fits:
+            super().__init__(f"{what}, nor does one", "take a smaller model, or an idle GPU")
+            return
+        config, ways = state.config, []
+        largest = fits * ranks.world * config.accumulate
+        ways.append(f"batch_size={largest} fits")
+        shared = config.batch_size // ranks.world
+        for pieces in range(config.accumulate + 1, shared + 1):
+            if shared % pieces == 0 and shared // pieces <= fits:
+                ways.append(
+                    f"accumulate={pieces} keeps batch_size={config.batch_size} and its numbers"
+                )
+                break
+        super().__init__(f"{what}, {fits} do", "; ".join(ways))
+
+
 class Stepper:
-    """Steps of a run. Raises TufaError when a loss is not finite or memory does not suffice."""
+    """Steps of a run. Raises TufaError when a loss is not finite, OutOfMemory."""
 
     def __init__(self, state: TrainState, ranks: Ranks, out: Path) -> None:
         self.state, self.ranks, self.out = state, ranks, out
-        joint: nn.Module = Joint(state.live["model"], state.live["align"])
+        self._joint: nn.Module = Joint(state.live["model"], state.live["align"])
+        #: What is to be told of the steps so far; whoever tells it takes it out.
         self.remarks: list[str] = []
-        if state.config.compile:
-            joint = self._compiled(joint)
-        self.joint = ranks.wrap(joint, state.device)
+        self.compiled = state.config.compile
+        self._wrap(torch.compile(self._joint) if self.compiled else self._joint)
         self._unchecked: _Unchecked | None = None
+        #: Sum and number of the faces' distances by scheme, since they were last asked for.
+        self._distances = torch.zeros(2, len(state.live["align"].schemes), device=state.device)
 
-    def _compiled(self, joint: nn.Module) -> nn.Module:
-        try:
-            import torch._dynamo
-
-            # A graph that cannot be compiled is run as it is instead of ending the run.
-            torch._dynamo.config.suppress_errors = True
-            return torch.compile(joint, dynamic=True)  # type: ignore[return-value]
-        except Exception as error:  # compilers fail in many ways, none of which is the user's
-            self.remarks.append(f"torch.compile does not work here ({error}); going on without")
-            return joint
+    def _wrap(self, joint: nn.Module) -> None:
+        """Learn with this form of the network; ``_alone``: without the other ranks."""
+        self._alone, self.joint = joint, self.ranks.wrap(joint, self.state.device)
 
     def step(self, pieces: Sequence[Batch]) -> Tensor:
         """Learn from one step's pieces; the mean distance in % of the crop, over all ranks."""
         try:
             return self._step(pieces)
         except torch.OutOfMemoryError:
-            faces, half = len(pieces[0].images), 2 * self.state.config.accumulate
-            raise TufaError(
-                f"step {self.state.step}: {faces} faces at a time do not fit into memory",
-                f"accumulate={half} learns the same from pieces of half the size; "
-                "--find-batch-size says what fits",
-            ) from None
+            # Looked into below: here the error still holds all that filled the memory.
+            pass
+        except TufaError:
+            raise
+        except Exception as error:
+            if not self.compiled:
+                raise
+            # Compilers fail in many ways, forwards and backwards, none of which is the user's.
+            self._give_up_compiling(error)
+            return self.step(pieces)
+        largest = max(pieces, key=lambda piece: len(piece.images))
+        raise OutOfMemory(self.state, self.ranks, len(largest.images), self._largest_fit(largest))
+
+    def _give_up_compiling(self, error: Exception) -> None:
+        self.compiled = False
+        self._wrap(self._joint)
+        reason = next(iter(str(error).strip().splitlines()), "")
+        self.remarks.append(
+            f"torch.compile does not work here, going on without ({type(error).__name__}: {reason})"
+        )
+
+    def _largest_fit(self, piece: Batch) -> int:
+        """How many faces of a piece that is too large fit, found by trying, 0 when not one does."""
+        state = self.state
+        if self.ranks.world > 1:
+            state.live.eval()  # synchronised statistics would wait for the other ranks
+        # The first step makes these, after its faces.
+        moments = [
+            torch.zeros_like(parameter)
+            for parameter in state.live.parameters()
+            for _ in range(0 if state.optimizer.state else 2)
+        ]
+        full = len(piece.images)
+        fits, too_many = 0, full
+        while too_many - fits > max(1, full // 16 if fits else 1):
+            middle = (fits + too_many) // 2
+            if self._fits(piece, middle):
+                fits = middle
+            else:
+                too_many = middle
+        del moments
+        return fits
+
+    def _fits(self, piece: Batch, count: int) -> bool:
+        state = self.state
+        state.optimizer.zero_grad(set_to_none=True)
+        if state.device.type == "cuda":
+            torch.cuda.empty_cache()
+        try:
+            part = Batch(*(tensor[:count] for tensor in piece)).to(state.device)
+            loss, _ = self._loss(part, face_weight(part).sum(), 1, self._alone)
+            if state.device.type == "cuda" or math.isfinite(float(loss.detach())):  # see _step
+                state.scaler.scale(loss).backward()
+        except torch.OutOfMemoryError:
+            return False
+        return True
 
     def _step(self, pieces: Sequence[Batch]) -> Tensor:
         state, config = self.state, self.state.config
@@ -112,15 +179,27 @@ class Stepper:
         state.scaler.update()
         return self.ranks.total(points) / self.ranks.world
 
-    def _loss(self, piece: Batch, weight: Tensor, pieces: int) -> tuple[Tensor, Tensor]:
+    def _loss(
+        self, piece: Batch, weight: Tensor, pieces: int, joint: nn.Module | None = None
+    ) -> tuple[Tensor, Tensor]:
         config, device = self.state.config, self.state.device
         dtype = torch.float16 if config.amp == "fp16" else torch.bfloat16
         with torch.autocast(device.type, dtype, enabled=config.amp != "off"):
-            points, log_scale, penalty = self.joint(
+            points, log_scale, penalty = (joint or self.joint)(
                 piece.images, piece.scheme, piece.index, piece.valid
             )
         losses = landmark_loss(Prediction(points, log_scale), piece, weight)
+        seen = losses.per_face.isfinite()
+        both = torch.stack([losses.per_face.nan_to_num(), seen.float()])
+        self._distances.index_add_(1, piece.scheme, both.to(self._distances))
         return losses.total + config.align_penalty * penalty / pieces, losses.points
+
+    def losses_by_scheme(self) -> dict[str, float]:
+        """Mean distance in % of the crop by scheme since the last call, over all ranks' faces."""
+        total, count = self.ranks.total(self._distances).tolist()
+        self._distances.zero_()
+        names = self.state.live["align"].schemes
+        return {n: t / c for n, t, c in zip(names, total, count, strict=True) if c}
 
     def _kept_local(self, last: bool) -> contextlib.AbstractContextManager[None]:
         """Ranks exchange gradients once a step: after its last piece."""

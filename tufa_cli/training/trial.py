@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tufa_cli.training.config import TrainConfig
 from tufa_cli.training.distributed import Ranks
 from tufa_cli.training.loop import open_faces, select_rows
 from tufa_cli.training.state import TrainState
-from tufa_cli.training.step import Stepper
+from tufa_cli.training.step import OutOfMemory, Stepper
 
 #: Steps that are timed, after one that warms up.
 _TIMED = 2
@@ -82,7 +83,8 @@ def try_steps(config: TrainConfig, batch_size: int | None = None) -> Trial:
 
 
 def batch_sizes(config: TrainConfig, largest: int = 4096) -> Iterator[Trial]:
-    """Trials of 8, 16, 32 ... faces (multiples of ``accumulate``) until one does not fit.
+    """Trials of 8, 16, 32 ... faces (multiples of ``accumulate``) until one does not fit, and of
+    the largest that does.
 
     On a CPU, where everything fits, until a larger batch is no longer 5 % faster per face.
     """
@@ -90,12 +92,21 @@ def batch_sizes(config: TrainConfig, largest: int = 4096) -> Iterator[Trial]:
     while size <= largest:
         try:
             trial = try_steps(config, size)
-        except TufaError as error:
-            if "do not fit into memory" in error.message and best:
-                return
-            raise
+        except OutOfMemory as error:
+            if not best:
+                raise
+            between = error.fits * config.accumulate
+            if between > size // 2:
+                with suppress(OutOfMemory):
+                    yield try_steps(config, between)
+            return
         yield trial
-        if trial.memory_mb is None and trial.faces_per_second < 1.05 * best:
+        if not _pays(trial, best):
             return
         best = max(best, trial.faces_per_second)
         size *= 2
+
+
+def _pays(trial: Trial, best: float) -> bool:
+    """Whether to try a larger one: on a GPU until it is full."""
+    return trial.memory_mb is not None or trial.faces_per_second >= 1.05 * best

@@ -13,7 +13,6 @@ from tufa_cli.data.packed import Draw, PackedFaces, collate
 from tufa_cli.evaluation.metrics import face_errors
 from tufa_cli.model.alignment import Alignment
 from tufa_cli.model.tufa import Tufa
-from tufa_cli.schemes import get_scheme
 
 
 @torch.inference_mode()
@@ -59,4 +58,4 @@ def mean_scores(parts: Sequence[Mapping[str, NDArray]]) -> dict[str, float]:
 def _nme(name: str, dataset: PackedFaces, faces: list[tuple[NDArray, NDArray]]) -> NDArray:
     """NME of the faces whose normaliser is labelled, in crop units: crops are similar to photos."""
     labels, predicted = zip(*faces, strict=True)
-    return face_errors(get_scheme(name), dataset.plane[name], labels, predicted).nme
+    return face_errors(dataset.plane.layout(name), dataset.plane[name], labels, predicted).nme
