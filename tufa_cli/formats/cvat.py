@@ -13,6 +13,7 @@ takes annotations only for labels it has. "CVAT for video" (tracks) is refused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
