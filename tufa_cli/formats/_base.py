@@ -206,7 +206,7 @@ class Format(Protocol):
     ``read`` yields records in a stable order; ``write`` gets at least one image, every face with
     a number of points the format takes, and NaN only where the format may hold it or where the
     caller asked for the format's sentinel. It may not change what it is given. A format whose
-    capabilities say ``streams`` gets an iterator instead of a sequence, to go through once; that
+    capabilities say ``streams`` gets an iterator instead of a sequence, to go through once; it
     may raise as late as at its end, and then nothing may be left.
 
     Optional beside these: ``holds_attribute(name, value, face) -> bool`` and

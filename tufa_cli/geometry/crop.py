@@ -62,7 +62,7 @@ class CropMap:
         # Written out: on matrices this small most of numpy's time goes into its checks.
         (a, b, _), (c, d, _) = self.matrix.tolist()
         inverse = np.array([[d, -c], [-b, a]]) / (a * d - b * c)
-        return (points - self.matrix[:, 2]) @ inverse
+        return np.asarray((points - self.matrix[:, 2]) @ inverse)
 
     @property
     def side_px(self) -> float:
