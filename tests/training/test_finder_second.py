@@ -46,6 +46,15 @@ def test_it_learns_and_repeats_itself(finds):
     assert (said.numpy() == finds.face).mean() > 0.95
 
 
+def test_it_goes_on_from_what_was_learned(finds):
+    losses = []
+    first = train_second(finds, CONFIG, 1, lambda step, loss, right: losses.append(loss))
+    short = replace(CONFIG, steps=5, lr=1e-4)
+    train_second(finds, short, 2, lambda step, loss, right: losses.append(loss), first)
+    train_second(finds, short, 2, lambda step, loss, right: losses.append(loss))
+    assert losses[1] < losses[2]
+
+
 def test_it_stops_when_asked_and_needs_both_kinds(finds):
     assert train_second(finds, CONFIG, 1, lambda *told: True) is None
     faces = Finds(*(column[finds.face] for column in vars(finds).values()))

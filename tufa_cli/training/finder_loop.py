@@ -322,7 +322,9 @@ class _Runner:
             return self.stopping
 
         finds = collect_finds(network, maker, config, seed, found)
-        return None if finds is None else train_second(finds, config, seed, stepped)
+        return (
+            None if finds is None else train_second(finds, config, seed, stepped, self.state.second)
+        )
 
     def _tell(self, losses: list[dict[str, float]], waited: float, worked: float) -> None:
         total = max(waited + worked, 1e-9)
