@@ -133,6 +133,17 @@ def test_a_kill_while_a_new_one_is_made_leaves_nothing_half(images, sharded, tmp
     assert contents(tmp_path / "faces") == contents(sharded)
 
 
+def test_what_kill_9_leaves_beside_is_no_obstacle(images, sharded, tmp_path):
+    """The half made folder stays when nothing can clear up; a file of another pack is not ours."""
+    shutil.copytree(sharded, tmp_path / ".faces.new.part")
+    ours, other = tmp_path / ".faces.abcd_123.part", tmp_path / ".faces.h5.abcd_123.part"
+    for path in (ours, other):
+        path.touch()
+    run(images, tmp_path / "faces", shard_rows=SIZE)
+    assert contents(tmp_path / "faces") == contents(sharded)
+    assert {path.name for path in tmp_path.iterdir()} == {"faces", other.name}
+
+
 def test_overwriting_replaces_shards_and_nothing_else(images, sharded, tmp_path):
     out = tmp_path / "faces"
     shutil.copytree(sharded, out)

@@ -89,8 +89,10 @@ class PartFolder:
         """
         files = [*previous, *self.files()]
         plane, _ = joint_head(files)
-        for litter in self.out.parent.glob(f".{escape(self.out.name)}.*.part"):
-            litter.unlink()  # of a run that was killed here; the lock says that it is over
+        # Of a run that was killed here; the lock says that it is over. The name is one of
+        # ``replacing``'s for a file: the folders of ``make_shards`` and other packs are not meant.
+        for litter in self.out.parent.glob(f".{escape(self.out.name)}.{'?' * 8}.part"):
+            litter.unlink()
         attributes = self.attributes | {"plane": plane.to_json()}
         if shard_rows is None:
             with replacing(self.out, overwrite) as temporary:
