@@ -45,10 +45,10 @@ class UnknownNameError(TufaError):
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str | None = None) -> None:
         known = sorted(known)
         near = nearest(name, known)
-        known_list = ", ".join(known[:20])
+        known_list = ", ".join(known[:20]) + (" ..." if len(known) > 20 else "")
         offer = f"did you mean {' or '.join(near)}?" if near else f"known: {known_list}"
         super().__init__(f"unknown {kind} '{name}': {offer}", hint)
-        self.name = name
+        self.name, self.known = name, known
 
 
 class ProblemsError(TufaError):

@@ -123,6 +123,18 @@ def test_our_own_mean_shape_is_placed_by_meaning(align, plane_file, tmp_path):
     assert "place:" not in out.read_text()
 
 
+@pytest.mark.parametrize(
+    ("order", "advice"), [(1, ": --scheme ibug68 may do."), (-1, ", its points in another order.")]
+)
+def test_a_known_shape_in_another_order_is_not_said_to_do(align, tmp_path, order, advice):
+    plane, mean = tmp_path / "plane.json", tmp_path / "a.json"
+    plane.write_text(PLANE.to_json())
+    mean.write_text(json_text(300 * builtin_shapes()["ibug68"].points[::order]))
+    made = align("--onto", plane, mean, "-o", tmp_path / "a.yaml")
+    assert "It is the shape of ibug68" in made.stderr
+    assert made.stderr.endswith(f"of the plane off{advice}\n")
+
+
 def test_a_weights_file_has_a_plane_too(align, weights_file, tmp_path):
     (tmp_path / "mean.json").write_text(json_text(SHAPE))
     out = tmp_path / "mine.yaml"

@@ -28,6 +28,7 @@ TWICE = EYES.replace("outer}", "outer, name: corner}")
 WRONG = {
     "repeated names": (TWICE, "point name 'corner' is used twice"),
     "repeated places": (EYES + "  - {part: jaw, t: 0.5}\n", "both mean jaw@0.5"),
+    "neither part nor place": (EYES + "  - {t: 0.5}\n", "points[3]: give a part or a place"),
     "a part nobody has": (EYES + "  - {part: left_horn}\n", "unknown part 'left_horn'"),
     "a part the plane lacks": (EYES + "  - {part: left_ear}\n", "no place for left_ear"),
 }

@@ -112,8 +112,11 @@ def test_annotate_by_the_name_that_the_weights_carry(weights, desk):
     made = json.loads(run(*words, "mine", "--weights", weights))
     assert made["annotations"][0]["num_keypoints"] == 8
     assert json.loads(run(*words, desk / "mine.yaml"))["annotations"][0]["num_keypoints"] == 8
-    with pytest.raises(TufaError, match="unknown scheme 'yours'"):
+    with pytest.raises(TufaError, match="unknown scheme 'yours'") as error:
         run(*words, "yours", "--weights", weights)
+    assert "holds mine of its own" in error.value.hint
+    with pytest.raises(TufaError, match="unknown scheme 'mines': did you mean mine"):
+        run(*words, "mines", "--weights", weights)
     with pytest.raises(TufaError, match="unknown scheme 'mine'"):
         run(*words, "mine")
 

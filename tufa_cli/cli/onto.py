@@ -68,7 +68,7 @@ def read_loose_shape(path: Path) -> LooseShape:
         clicked = read_clicked(path)
     except ProblemsError as error:
         more = len(error.problems) - 1
-        first = error.problems[0] + (f", and {more} more problems" if more else "")
+        first = error.problems[0] + (f", and {more} more" if more else "")
         raise InputError(path, first, hint=_HINT) from None
     if clicked is not None:
         return LooseShape(clicked.points, clicked.names, str(path))
@@ -123,7 +123,10 @@ def _print(report: dict[str, Any]) -> None:
     if "recognised" in report:
         off = report["residual_percent"]
         known = report["recognised"]
-        text = f"It is the shape of {known}, {off:.2f} % of the plane off: --scheme {known} may do."
+        # Annotations of the known scheme have the known scheme's order.
+        same = report["order"] == list(range(report["points"]))
+        advice = f": --scheme {known} may do" if same else ", its points in another order"
+        text = f"It is the shape of {known}, {off:.2f} % of the plane off{advice}."
         click.echo(text, err=True)
     elif report["by"] == "shape":
         text = f"Placed by shape: the next best place costs {report['margin']:.2f} times as much."

@@ -71,12 +71,16 @@ def scheme_for(name_or_file: str, weights: Path | None) -> Scheme:
 
     try:
         return get_scheme(name_or_file)
-    except UnknownNameError:
+    except UnknownNameError as error:
         if weights is None:
             raise
         from tufa_cli.model.weights import load_weights
 
         own = load_weights(weights).plane.schemes
-        if name_or_file not in own:
+        if name_or_file in own:
+            return own[name_or_file]
+        if not own:
             raise
-        return own[name_or_file]
+        hint = f"{weights} holds {', '.join(sorted(own))} of its own; {error.hint}"
+        known = [*error.known, *own]
+        raise UnknownNameError("scheme", name_or_file, known, hint) from None

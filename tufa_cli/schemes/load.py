@@ -201,7 +201,9 @@ def _points(raw: Any, problems: list[str]) -> tuple[list[Meaning], list[str], in
             count += 1
             continue
         part = str(entry.get("part"))
-        if part not in load_parts():
+        if "part" not in entry:
+            problems.append(f"{where}: give a part or a place")
+        elif part not in load_parts():
             near = nearest(part, load_parts())
             offer = f", did you mean {' or '.join(near)}?" if near else ""
             problems.append(f"{where}: unknown part '{part}'{offer}")
