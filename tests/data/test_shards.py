@@ -17,6 +17,8 @@ from tufa_cli.data.store import Span, read_rows, row_checksum
 from tufa_cli.data.verify import describe, verify
 from tufa_cli.errors import InputError, OutputError, TufaError
 from tufa_cli.schemes import builtin_plane
+from tufa_cli.schemes.align import with_own
+from tufa_cli.schemes.load import parse_scheme
 
 SIZE = 12  # 40 rows: three full shards and one of four
 
@@ -142,6 +144,35 @@ def test_what_kill_9_leaves_beside_is_no_obstacle(images, sharded, tmp_path):
     run(images, tmp_path / "faces", shard_rows=SIZE)
     assert contents(tmp_path / "faces") == contents(sharded)
     assert {path.name for path in tmp_path.iterdir()} == {"faces", other.name}
+
+
+def test_packs_of_a_folder_whose_planes_do_and_do_not_go_together(images, tmp_path):
+    """What info shows is the plane of all; verify says what train would not take."""
+    head = "{name: mine, source: here, normaliser: plane_box, points: "
+    mine, other = (parse_scheme(f"{head}[{{part: jaw, t: {t}}}]}}", "mine") for t in (0.3, 0.4))
+    for name, scheme in (("a", mine), ("b", None)):
+        plane = with_own(builtin_plane(), scheme) if scheme else builtin_plane()
+        list(pack(images[:2], tmp_path / f"{name}.h5", plane, PackOptions(name)))
+    assert "mine" in describe(tmp_path)["plane"]["schemes"]
+    assert verify(tmp_path).bad == []
+    plane = with_own(builtin_plane(), other)
+    list(pack(images[:2], tmp_path / "c.h5", plane, PackOptions("c")))
+    ((row, problem),) = verify(tmp_path).bad
+    assert row is None
+    assert "its scheme mine has other points" in problem
+    with pytest.raises(TufaError, match="its scheme mine has other points"):
+        describe(tmp_path)
+
+
+def test_another_context_is_refused_before_the_work(images, sharded, single, tmp_path):
+    """Not after it, with parts left that are in the way of the right command."""
+    shutil.copy(single, tmp_path / "a.h5")
+    for out in (shutil.copytree(sharded, tmp_path / "faces"), tmp_path / "a.h5"):
+        options = PackOptions("more", context=1.25)
+        with pytest.raises(TufaError, match="1.5 times as wide as the window") as error:
+            list(pack(images[:2], out, builtin_plane(), options, append=True))
+        assert error.value.hint == "--context 1.5"
+    assert not list(tmp_path.glob("*.parts"))
 
 
 def test_overwriting_replaces_shards_and_nothing_else(images, sharded, tmp_path):

@@ -211,8 +211,9 @@ def _verify(path: Path, as_json: bool) -> None:
     if not verdict.has_checksums:
         click.echo(f"Warning: {path} is of version 1, which has no checksums", err=True)
     if verdict.bad:
-        rows = len({row for row, _ in verdict.bad})
-        click.echo(f"{path}: damaged ({rows} of {verdict.rows} rows); pack it again", err=True)
+        rows = len({row for row, _ in verdict.bad if row is not None})
+        damaged = f"damaged ({rows} of {verdict.rows} rows)" if rows else "not sound"
+        click.echo(f"{path}: {damaged}; pack it again", err=True)
         click.get_current_context().exit(1)
     if not as_json:
         click.echo(f"{path}: {verdict.rows} rows, all sound")

@@ -63,7 +63,8 @@ def pack(
     the crops are made by; a scheme that does not ship must be on it (``align.with_schemes``).
 
     Raises OutputError when ``out`` exists and neither of append, resume and overwrite is given,
-    and TufaError when the same source, photo, face and scheme come twice.
+    and TufaError when the same source, photo, face and scheme come twice, or ``out`` was packed
+    with another plane or context.
     """
     adding = append or resume
     if adding and out.is_dir():
@@ -74,7 +75,14 @@ def pack(
         check_writable(out, overwrite)
     previous = pack_files(out) if adding and out.exists() else []
     if previous:
-        merged({str(out): joint_head(previous)[0], "the new faces": plane})
+        held, context = joint_head(previous)
+        merged({str(out): held, "the new faces": plane})
+        if context != options.context:
+            raise TufaError(
+                f"{out}: its crops are stored {context:g} times as wide as the window, not "
+                f"{options.context:g} times",
+                f"--context {context:g}",
+            )
     taken = keys_of(previous)
     attributes = {"plane": plane.to_json(), "context": options.context}
     parts = PartFolder(out, _task(plane, options, val_photos), attributes)

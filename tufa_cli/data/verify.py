@@ -18,6 +18,7 @@ from tufa_cli.data.store import (
     VERSION,
     Row,
     head_checksum,
+    joint_head,
     jpeg_size,
     open_pack,
     read_rows,
@@ -55,6 +56,11 @@ def verify(path: Path) -> Verdict:
         if len(files) > 1:
             found = verdict.bad[before:]
             verdict.bad[before:] = [(row, f"{problem} ({file.name})") for row, problem in found]
+    if not any(row is None for row, _ in verdict.bad):  # else a plane may be what is damaged
+        try:
+            joint_head(files)
+        except TufaError as error:
+            verdict.bad.append((None, error.message))
     return verdict
 
 
@@ -131,7 +137,8 @@ def describe(path: Path) -> dict[str, Any]:
     """What a pack or a folder of shards holds, as plain values: counts of faces, sizes, the plane.
 
     crop_px, crop_bytes: smallest, median and largest side of the stored crops, and size of their
-    files. labelled_points: points with a place. Raises InputError.
+    files. labelled_points: points with a place. Raises InputError, and TufaError when the files'
+    planes do not go together.
     """
     faces: Counter[tuple[str, str, str]] = Counter()
     sides: list[int] = []
@@ -140,11 +147,10 @@ def describe(path: Path) -> dict[str, Any]:
     files = pack_files(path)
     version = 0
     with _damage_of(path):
+        plane, context = joint_head(files)
         for one in files:
             with open_pack(one) as file:
                 version = min(version or VERSION, int(file.attrs["version"]))
-                context = float(file.attrs["context"])
-                plane = plane_from_json(file.attrs["plane"], f"{one}: plane")
         for row in (row for one in files for _, rows, _ in read_rows(one) for row in rows):
             faces[row.split, row.source, row.scheme] += 1
             sides.append((jpeg_size(row.jpeg) or (0, 0))[0])
