@@ -169,7 +169,7 @@ def test_another_context_is_refused_before_the_work(images, sharded, single, tmp
     shutil.copy(single, tmp_path / "a.h5")
     for out in (shutil.copytree(sharded, tmp_path / "faces"), tmp_path / "a.h5"):
         options = PackOptions("more", context=1.25)
-        with pytest.raises(TufaError, match="1.5 times as wide as the window") as error:
+        with pytest.raises(TufaError, match=r"1\.5 times as wide as the window") as error:
             list(pack(images[:2], out, builtin_plane(), options, append=True))
         assert error.value.hint == "--context 1.5"
     assert not list(tmp_path.glob("*.parts"))
