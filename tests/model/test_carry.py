@@ -11,7 +11,7 @@ import torch
 from tufa_cli.model.build import build_model
 from tufa_cli.model.carry import FAR, NEAR, Query, query_for
 from tufa_cli.model.config import model_config
-from tufa_cli.model.weights import Weights
+from tufa_cli.model.weights import Weights, load_weights
 from tufa_cli.schemes import builtin_plane, get_scheme
 from tufa_cli.schemes.load import parse_scheme
 
@@ -112,3 +112,13 @@ def test_ten_thousand_points_stay_small(weights):
     assert query.carry.weights.nbytes < 12e6
     points, _ = Query(query.prompts_plane[:3]).ask(network(weights), CROPS)
     assert points.shape == (2, 3, 2)
+
+
+def test_a_part_of_a_learned_scheme_is_guided_by_the_whole() -> None:
+    """ibug51 is ibug68 without the jaw: each of its points is carried by the one it is."""
+    weights = load_weights()
+    query = query_for(get_scheme("ibug51"), weights)
+    assert query.carry is not None
+    np.testing.assert_allclose(query.carry.share, 1)
+    np.testing.assert_allclose(query.carry.guides_plane[:68], weights.learned["ibug68"])
+    np.testing.assert_allclose(query.carry.weights[:, 17:68], np.eye(51), atol=1e-6)

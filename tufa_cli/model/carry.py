@@ -30,6 +30,8 @@ NEAR, FAR = 0.05, 0.07
 _FEWEST = 50
 #: Schemes of more points are no guides: every guide costs as much as a point that is asked for.
 _MOST = 150
+#: Places nearer than this are one (plane units).
+_SAME = 1e-4
 #: Other schemes add the points that lie so far from all guides before them.
 _SPACING = 0.05
 
@@ -89,7 +91,7 @@ def query_for(scheme: Scheme, weights: Weights, carry: bool = True) -> Query:
     """
     prompts = weights.prompts(scheme)
     trained = scheme.name in weights.learned and is_on(scheme, weights.plane)
-    names = _guide_schemes(weights)
+    names = _guide_schemes(weights, prompts)
     if trained or not carry or not names:
         return Query(prompts)
     anchors, guides = _guides(weights, names)
@@ -101,10 +103,11 @@ def query_for(scheme: Scheme, weights: Weights, carry: bool = True) -> Query:
     return Query(prompts, Carry(guides, through(prompts), share))
 
 
-def _guide_schemes(weights: Weights) -> list[str]:
+def _guide_schemes(weights: Weights, prompts: FloatArray) -> list[str]:
     """The learned schemes that guides are from, the one that gives most first; or none.
 
-    First the plane's reference, else the one that most faces were labelled in.
+    First one that has most of the asked places itself, so that a part of a learned scheme comes
+    out as in the whole; then the plane's reference, else the one that most faces were labelled in.
     """
     sizes = {
         name: len(points)
@@ -116,8 +119,14 @@ def _guide_schemes(weights: Weights) -> list[str]:
     for label, count in weights.meta.get("training_faces", {}).items():
         faces[label.rpartition("/")[2]] += count
 
-    def rank(name: str) -> tuple[bool, bool, int, int, str]:
-        return sizes[name] < _FEWEST, name != reference, -faces[name], -sizes[name], name
+    def has_itself(name: str) -> float:
+        away = np.linalg.norm(prompts[:, None] - weights.plane[name][None], axis=2).min(axis=1)
+        share = float((away < _SAME).mean())
+        return share if share > 0.5 else 0.0
+
+    def rank(name: str) -> tuple[bool, float, bool, int, int, str]:
+        few = sizes[name] < _FEWEST
+        return few, -has_itself(name), name != reference, -faces[name], -sizes[name], name
 
     names = sorted(sizes, key=rank)
     return names if names and sizes[names[0]] >= _FEWEST else []
