@@ -144,3 +144,10 @@ def test_fractions_of_a_photo_that_is_turned_are_warned_of(run, put, target: str
         done = run("coco.json", "--to", target, "-o", f"out{warned}")
         assert done.code == 0
         assert ("a.jpg: 40 x 30, not 30 x 40" in done.err) == warned
+
+
+def test_minus_ones_in_a_file_of_few_points_are_no_merl_rav(run, put) -> None:
+    put("p/a.pts", "version: 1\nn_points: 3\n{\n1 2\n-1 -1\n5 6\n}\n")
+    done = run("p", "--to", "coco", "-o", "o.json")
+    assert done.code == 1 and "both numbers are negative" in done.err
+    assert run("p", "--to", "coco", "-o", "o.json", "--negatives", "keep").code == 0
