@@ -15,8 +15,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def filled(text: str, tables: Mapping[str, str]) -> str:
     """A page with its tables, by the names in their comment lines, made anew."""
     for name, made in tables.items():
-        block = re.compile(rf"(<!-- table: {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        text, count = block.subn(lambda found, made=made: found[1] + made + found[2], text)
+        block = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text, count = block.subn(lambda found, made=made: found[1] + made + "\n" + found[2], text)
         if count != 1:
             raise ValueError(f"{count} places for the table {name}")
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -163,6 +164,38 @@ def desk(tmp_path: Path) -> Desk:
     (folder / "examples").symlink_to(CHECKOUT / "examples", target_is_directory=True)
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
     return Desk(folder, {**os.environ, "PATH": path, "PYTHONPATH": str(CHECKOUT)})
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Called, it fills the disk: whatever a path is opened for writing takes half of one write."""
+    opened = Path.open
+
+    def full(self: Path, mode: str = "r", *more: Any, **options: Any) -> Any:
+        stream = opened(self, mode, *more, **options)
+        if not set("wax+") & set(mode):
+            return stream
+
+        class Full:
+            def write(self, data: Any) -> int:
+                stream.write(data[: len(data) // 2])
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+            def writelines(self, lines: Any) -> None:
+                self.write("".join(lines))
+
+            def __enter__(self) -> Full:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                stream.close()
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(stream, name)
+
+        return Full()
+
+    return lambda: monkeypatch.setattr(Path, "open", full)
 
 
 @pytest.fixture(scope="session")

@@ -216,13 +216,8 @@ def test_points_outside_the_photo_are_written_and_drawn(annotate, photos, tmp_pa
     assert (points < 0).any() and np.isfinite(points).all()
 
 
-def test_a_full_disk_leaves_nothing_half_written(annotate, photos, tmp_path, monkeypatch):
-    def full(self, data):
-        with self.open("wb") as stream:
-            stream.write(data[: len(data) // 2])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
+def test_a_full_disk_leaves_nothing_half_written(annotate, photos, tmp_path, full_disk):
+    full_disk()
     for args in (["-o", tmp_path / "new" / "out.json"], ["--draw", tmp_path / "new" / "overlays"]):
         ran = annotate(photos / "a.jpg", *args)
         assert (ran.code, ran.out) == (1, "")

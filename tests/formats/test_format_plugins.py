@@ -228,7 +228,7 @@ def test_the_round_trip_check_finds_what_goes_wrong(mine, tmp_path: Path) -> Non
     mine(write=write, sniff=lambda path: Sniff(False, "not mine"))
     problems = round_trip_problems("mine", given, tmp_path, "x.txt")
     assert problems == [
-        "lost: attributes of faces: b",
+        "lost: attributes of faces (b): 1 face, first in a.jpg",
         "the records that were given were changed",
         "written again, the bytes are others",
         "not recognised: not mine",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -191,17 +190,10 @@ def test_remarks_on_what_was_made_up(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back.faces[0].points_px, outside.points_px)
 
 
-def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: Any) -> None:
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    class Full(io.StringIO):
-        write = writelines = full
-
-    monkeypatch.setattr(Path, "write_bytes", full)
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, full_disk: Any) -> None:
+    full_disk()
     with pytest.raises(OutputError, match="No space left"):
         write([image()], tmp_path / "a.pts", "pts", missing="sentinel")
-    monkeypatch.setattr(Path, "open", lambda *_, **__: Full())
     with pytest.raises(OutputError, match="No space left"):
         write([image()], tmp_path / "o.json", "coco")
     assert not list(tmp_path.iterdir())

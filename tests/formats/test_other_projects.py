@@ -138,6 +138,15 @@ def test_coco_instances_hold_no_face(put: Put) -> None:
     assert notes == [f"{source}: 1 annotations have no labelled face"]
 
 
+@pytest.mark.parametrize("name", ["face", "Human head"])
+def test_boxes_of_faces_are_faces_without_points(put: Put, name: str) -> None:
+    """What a face detector writes, and ``annotate --boxes`` takes."""
+    row = annotation(bbox=[1, 1, 8, 4])
+    (face,) = only(put("boxes.json", coco([row], {"name": name}))).faces
+    assert face.box is not None and face.box.tolist() == [1, 1, 8, 4]
+    assert not len(face.points_px)
+
+
 def test_coco_folder_with_a_file_per_task(put: Put) -> None:
     """COCO's own folder: the photos of captions and instances are those of the keypoints."""
     row = annotation(keypoints=triplets(3, 2), num_keypoints=3, bbox=[0, 1, 4, 1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,18 +148,13 @@ def test_a_long_run_is_saved_on_the_way(tmp_path, monkeypatch):
     assert names_in(path) == ["a.jpg", "b.jpg"]
 
 
-def test_a_full_disk_leaves_the_last_whole_output(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_last_whole_output(tmp_path, full_disk):
     path = tmp_path / "out.json"
     output = filled(path, "coco", tmp_path, ["a.jpg"])
     before = path.read_bytes()
 
-    def full(self, data):
-        with self.open("wb") as stream:
-            stream.write(data[: len(data) // 2])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
     output.add(image("b.jpg"))
+    full_disk()
     with pytest.raises(OutputError, match=r"out\.json: cannot be written: No space left on device"):
         output.save()
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.json"]

@@ -35,10 +35,19 @@ HALPE_NUMBERS = 136 * 3
 
 
 class Category(NamedTuple):
-    """What a category says: its scheme, if it names one, and its number of points (0: unsaid)."""
+    """What a category says: its scheme, if it names one, and its number of points (0: unsaid).
+
+    faces: whether a box alone is a face's, as in a face detector's file: told by the name.
+    """
 
     scheme: str | None
     points: int
+    faces: bool
+
+
+#: Of an annotation that names none, or one that the file does not explain.
+_NO_CATEGORY = Category(None, 0, False)
+_FACE_WORDS = re.compile(r"face|head", re.IGNORECASE)
 
 
 class Labels(NamedTuple):
@@ -162,14 +171,15 @@ class CocoFile:
                 names = [str(name) for name in names]
                 scheme = known or scheme_named(row.get("name"), len(names))
                 scheme = scheme or scheme_with_names(names)
+                faces = _FACE_WORDS.search(str(row.get("name"))) is not None
                 key = key_of(row.get("id"))
-                table[key] = Category(scheme, len(names))
+                table[key] = Category(scheme, len(names), faces)
                 if scheme is None:
                     self.unknown[key] = names
         return table
 
     def _labels(self, row: dict[str, Any]) -> Labels | None:
-        category = self.categories.get(key_of(row.get("category_id")), Category(None, 0))
+        category = self.categories.get(key_of(row.get("category_id")), _NO_CATEGORY)
         return self.pick(row, category)
 
     def _keys_with_two(self) -> set[str]:

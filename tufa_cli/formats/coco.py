@@ -132,7 +132,7 @@ def pick(row: dict[str, Any], category: Category) -> Labels | None:
         return pick_wholebody(row, category)
     box = None if row.get("bbox_source") == BOX_FROM_POINTS else row.get("bbox")
     values = row.get("keypoints")
-    if values is None and not category.points and "keypoints" not in row:
+    if values is None and not (category.points or category.faces or "keypoints" in row):
         return None  # a box or a mask of something
     return Labels(values, "keypoints", category.scheme, category.points, box, "bbox", _USED, {})
 
