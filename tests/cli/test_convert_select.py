@@ -257,7 +257,6 @@ def test_schemes_follow_the_targets_rules(run, tmp_path: Path) -> None:
         (("--split", "a=50,b=50", "--group-by", "file:no.txt"), 1, "no.txt: cannot be read"),
         (("--group-by", "folder"), 2, "--group-by needs --split."),
         (("--one-output",), 2, "--one-output needs --split."),
-        (("--prefix-sources",), 2, "--prefix-sources needs several SOURCES."),
         (("./in.json",), 2, "in.json is given twice."),
         (("--list", "no.txt"), 1, "no.txt: cannot be read"),
     ],

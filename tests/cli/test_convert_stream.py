@@ -29,9 +29,13 @@ def one_after_the_other(
     """What ``pass_on`` promises to equal: read all, look at all, write all."""
     held = list(images)
     lost = losses(held, format, missing)
+    places = pipeline.Places(format)
+    for image in held:
+        places.add(image)
     not_found = sum(not pipeline.is_there(image) for image in held)
     lines = SimpleNamespace(lines=lambda: lost)
-    on_read(SimpleNamespace(photos=len(held), photos_not_found=not_found, losses=lines))
+    counts = {"photos": len(held), "photos_not_found": not_found}
+    on_read(SimpleNamespace(**counts, losses=lines, places=places))
     return None if path is None else write(held, path, format, missing=missing, **more)
 
 

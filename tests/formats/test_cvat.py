@@ -85,7 +85,11 @@ def test_a_skeleton_as_cvat_exports_it(put: Put, tmp_path: Path) -> None:
     assert face.box is not None and face.box.tolist() == [1, 2, 10.5, 20]
     assert face.attributes == {"blur": True, "who": "007"}
     assert (face.scheme, face.source) == (None, "manual")
-    assert notes == [f"{tmp_path / 'annotations.xml'}: 1 boxes belong to no face"]
+    assert notes == [
+        "the names of the points (left, right, nose) are of no known scheme and are not kept; "
+        "--from-scheme names one",
+        f"{tmp_path / 'annotations.xml'}: 1 boxes belong to no face",
+    ]
 
 
 def test_labels_of_a_project(put: Put) -> None:

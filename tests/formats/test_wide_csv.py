@@ -98,7 +98,8 @@ def test_kaggle_has_the_photos_inside(put: Any, tmp_path: Path) -> None:
     assert choose_format(path) == "csv"
     notes: list[str] = []
     first, second = read(path, on_note=notes.append)
-    assert "the setting extract writes them" in notes[0]
+    assert "the names of the points (left_eye, nose_tip)" in notes[0]
+    assert "the setting extract writes them" in notes[1]
     assert (first.path, first.width, first.height) == ("training/00001.png", 8, 8)
     assert first.faces[0].labelled.tolist() == [True, False]
     assert "Image" not in first.faces[0].attributes

@@ -28,7 +28,7 @@ from tufa_cli.errors import InputError
 
 if TYPE_CHECKING:
     from tufa_cli.annotation import AnnotatedImage
-    from tufa_cli.pipeline.convert import Passage, Target
+    from tufa_cli.pipeline.convert import Passage, Places, Target
     from tufa_cli.pipeline.rescheme import Rescheme
 
 EXIT_SOME_FAILED = 3
@@ -297,6 +297,7 @@ def _in_one_go(
 
     def on_read(passage: Passage) -> None:
         tell_read(report, rescheme, passage.photos, passage.photos_not_found)
+        _tell_places(passage.places, report)
         tell_lost([("", item) for item in passage.losses.lines()], given, report)
 
     done = pass_on(
@@ -310,6 +311,22 @@ def _in_one_go(
     tell_written([""], [done] if done is not None else [], given, report)
 
 
+def _tell_places(places: Places, report: dict[str, Any]) -> None:
+    """Notes on folders that the output's paths do not tell apart, and on photos of another size."""
+    folders, sizes = places.folders, places.other_sizes
+    if len(folders) > 1 and len(report["sources"]) == 1:
+        _note(
+            f"the photos lie in {len(folders)} folders ({folders[0]}, {folders[1]} ...), which "
+            "OUTPUT names with --prefix-sources only"
+        )
+    if sizes:
+        click.echo(
+            f"Warning: SOURCES give {len(sizes)} photos another size than they have upright "
+            f"({sizes[0]}); fractions are of what SOURCES say",
+            err=True,
+        )
+
+
 def _in_parts(
     images: Iterable[AnnotatedImage],
     given: dict[str, Any],
@@ -318,10 +335,14 @@ def _in_parts(
 ) -> None:
     """Write every part of a split, or none when one of them fails."""
     from tufa_cli.formats import losses
-    from tufa_cli.pipeline.convert import is_there, write_parts
+    from tufa_cli.pipeline.convert import Places, is_there, write_parts
 
     images = list(images)
     tell_read(report, rescheme, len(images), sum(not is_there(image) for image in images))
+    places = Places(given["target_format"])
+    for image in images:
+        places.add(image)
+    _tell_places(places, report)
     parts: list[Target] = targets(images, given, report)
     target, missing = given["target_format"], given["missing"]
     found = [(part.label, item) for part in parts for item in losses(part.images, target, missing)]

@@ -46,7 +46,7 @@ _OPTIONS = (
     click.option(
         "--prefix-sources",
         is_flag=True,
-        help="With several SOURCES: paths from the folder above all of their photos.",
+        help="Paths from the folder above all photos of SOURCES, to tell those of one name apart.",
     ),
     click.option("--list", "include", type=FILE, help="Use these photos alone, one a line."),
     click.option("--exclude", type=FILE, help="Leave these photos out, one a line."),
@@ -93,8 +93,6 @@ def check_selection(ctx: click.Context, sources: Sequence[Path], given: dict[str
     for word in ("group_by", "one_output"):
         if given[word] and not given["split"]:
             raise click.UsageError(f"--{word.replace('_', '-')} needs --split.", ctx)
-    if given["prefix_sources"] and len(sources) < 2:
-        raise click.UsageError("--prefix-sources needs several SOURCES.", ctx)
     places = [source.absolute() for source in sources]
     for source, place in zip(sources, places, strict=True):
         if places.count(place) > 1:
@@ -128,7 +126,7 @@ def _merged(
 ) -> Iterable[AnnotatedImage]:
     from tufa_cli.selection import merge
 
-    if len(readings) == 1:
+    if len(readings) == 1 and not given["prefix_sources"]:
         return readings[0][1]
     return merge(
         readings,

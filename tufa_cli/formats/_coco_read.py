@@ -21,7 +21,7 @@ from tufa_cli.formats._base import ReadOptions, Sniff, Tally
 from tufa_cli.formats._coco_write import STRICT
 from tufa_cli.formats._files import first_root
 from tufa_cli.formats._json import box_of, numbers, one_number, photo_side, with_nested
-from tufa_cli.formats._names import scheme_named
+from tufa_cli.formats._names import note_names, scheme_named, scheme_with_names
 from tufa_cli.formats._photo_names import common_folder, stored_name
 
 KEYS = ("images", "annotations", "categories")
@@ -135,6 +135,7 @@ class CocoFile:
         self.path, self.options, self.pick = path, options, pick
         self.roots, self.split = roots, split
         self.data = _checked(path, data)
+        self.unknown: dict[str, list[str]] = {}
         self.categories = self._categories()
         self.first_pixel = options.base(0)
         said = self.data.get("info")
@@ -164,12 +165,17 @@ class CocoFile:
         for row in rows if isinstance(rows, list) else ():
             if isinstance(row, dict):
                 names = row.get("keypoints")
-                count = len(names) if isinstance(names, list) else 0
+                names = names if isinstance(names, list) else []
                 mark = row.get("scheme")
                 known = mark if isinstance(mark, str) and mark else None
-                scheme = known or scheme_named(row.get("name"), count)
+                names = [str(name) for name in names]
+                scheme = known or scheme_named(row.get("name"), len(names))
+                scheme = scheme or scheme_with_names(names)
                 faces = _FACE_WORDS.search(str(row.get("name"))) is not None
-                table[key_of(row.get("id"))] = Category(scheme, count, faces)
+                key = key_of(row.get("id"))
+                table[key] = Category(scheme, len(names), faces)
+                if scheme is None:
+                    self.unknown[key] = names
         return table
 
     def _labels(self, row: dict[str, Any]) -> Labels | None:
@@ -244,6 +250,9 @@ class CocoFile:
             scheme = self.options.scheme
         elif labels.points and len(places) != labels.points:
             raise ValueError(f"{len(places)} keypoints, its category has {labels.points}")
+        elif scheme is None and labels.key == "keypoints":
+            names = self.unknown.pop(key_of(row.get("category_id")), ())
+            note_names(self.options, self.path, names)
         ours = ["source"] if row.get("source") in ("manual", "auto") else []
         attributes = with_nested(row, labels.used.union(ours)) | labels.more
         if attributes.get("iscrowd") in (0, False):

@@ -114,9 +114,15 @@ class Draft:
         )
 
 
-def names_in(drafts: Iterable[Draft], label: str | None) -> Iterator[str]:
-    """The point names of the drafts of one class, in their order."""
-    return (point.name for draft in drafts if draft.told.label == label for point in draft.points)
+def names_in(drafts: Iterable[Draft], label: str | frozenset[str] | None) -> Iterator[str]:
+    """The point names of the drafts of one class, in their order.
+
+    label: the class, or names: of any class that shares one of them.
+    """
+    for draft in drafts:
+        names = [point.name for point in draft.points]
+        if draft.told.label == label if isinstance(label, (str, type(None))) else label & {*names}:
+            yield from names
 
 
 def faces_of(

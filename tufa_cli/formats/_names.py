@@ -40,6 +40,16 @@ def point_names(scheme: str | None, count: int) -> list[str]:
     return list(known.names) if known is not None else [str(index) for index in range(count)]
 
 
+def note_names(options: ReadOptions, where: Path | None, names: Sequence[str]) -> None:
+    """Say that the names of points are not kept, unless they are mere numbers."""
+    if names and not all(name.isdigit() for name in names):
+        start = "" if where is None else f"{where}: "
+        options.note(
+            f"{start}the names of the points ({first(names)}) are of no known scheme and are not "
+            "kept; --from-scheme names one"
+        )
+
+
 def skeleton_of(scheme: str | None, count: int) -> list[tuple[int, int]]:
     """Pairs of indices to draw lines between, none where the scheme is not known."""
     known = _known(scheme, count) if scheme is not None else None
@@ -146,19 +156,22 @@ class Orders:
     """Finds the order of named points; see docs/formats.md, "Names of points".
 
     survey: gives all point names of a class of faces, in the order they first occur in the file;
-    called only where the names of one face do not tell, and once for a class.
+    called only where the names of one face do not tell, and once for a class; or, given names, all
+    names of the faces that share one of them.
     by_text: names that are no numbers stand in the order of the alphabet, as dlib has it.
     """
 
     def __init__(
         self,
         options: ReadOptions,
-        survey: Callable[[str | None], Iterable[str]],
+        survey: Callable[[str | frozenset[str] | None], Iterable[str]],
         by_text: bool = False,
     ) -> None:
         self._survey = survey
         self._surveyed: dict[str | None, list[str]] = {}
         self._by_text = by_text
+        self._options = options
+        self._noted: set[tuple[str, ...]] = set()
         self._asked = options.layout
         given = options.settings.get("names")
         self._given = None if given is None else [name.strip() for name in given.split(",")]
@@ -182,7 +195,17 @@ class Orders:
         if own is not None and set(names) <= set(own.names) and size in (None, len(own)):
             return Order(own.name, len(own), _indices(own.names))
         index, count, _ = self._index(told, names)
-        return Order(told.scheme, count, index)
+        scheme = told.scheme if told.scheme is not None else self._by_names(index, count)
+        return Order(scheme, count, index)
+
+    def _by_names(self, index: Mapping[str, int], count: int) -> str | None:
+        """The shipped scheme with just these names; a note, once, where there is none."""
+        names = tuple(sorted(index, key=index.__getitem__))
+        scheme = scheme_with_names(names) if len(names) == count else None
+        if scheme is None and names not in self._noted:
+            self._noted.add(names)
+            note_names(self._options, None, names)
+        return scheme
 
     def of_unnamed(self, told: Told, count: int) -> Order | None:
         """The order for a face whose points have no names of their own; None as for ``of``."""
@@ -238,7 +261,11 @@ class Orders:
 
     def _all(self, label: str | None) -> list[str]:
         if label not in self._surveyed:
-            self._surveyed[label] = list(dict.fromkeys(self._survey(label)))
+            found = list(dict.fromkeys(self._survey(label)))
+            if label is None:
+                # A face without a box of a class is one of those with a box that have its names.
+                found = list(dict.fromkeys(self._survey(frozenset(found))))
+            self._surveyed[label] = found
         return self._surveyed[label]
 
 

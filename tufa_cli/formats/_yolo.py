@@ -12,7 +12,7 @@ import yaml
 
 from tufa_cli.errors import InputError
 from tufa_cli.formats._files import check_source, is_photo, read_bytes, source_files
-from tufa_cli.formats._names import scheme_named
+from tufa_cli.formats._names import scheme_named, scheme_with_names
 from tufa_cli.formats._photo_names import stored_name
 from tufa_cli.formats._text import text_lines
 
@@ -95,7 +95,8 @@ def read_yaml(path: Path) -> DataSet:
         mark = _mapping(raw.get(MARK))
         own = _mapping(mark.get("schemes"))
         schemes: dict[int, str | None] = {
-            number: scheme_named(name, points) for number, name in classes.items()
+            number: scheme_named(name, points) or scheme_with_names(_point_names(raw, number))
+            for number, name in classes.items()
         }
         told = {} if len(classes) == 1 else {k: v for k, v in classes.items() if not schemes[k]}
         if isinstance(mark.get("classes"), dict):
@@ -135,6 +136,12 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise InputError(path, "not a data.yaml", hint="give the data.yaml or the folder it is in")
     return raw
+
+
+def _point_names(raw: Mapping[str, Any], number: int) -> list[str]:
+    """What ``kpt_names`` calls the points of a class."""
+    names = _mapping(raw.get("kpt_names")).get(number)
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def _mapping(value: Any) -> dict[Any, Any]:

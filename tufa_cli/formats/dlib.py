@@ -98,7 +98,7 @@ class _File:
         self.latin = False
         self.seen: set[int] = set()
 
-    def _survey(self, label: str | None) -> list[str]:
+    def _survey(self, label: str | frozenset[str] | None) -> list[str]:
         names = attribute_values(self.path, "part", "name")
         padded = {len(name) for name in names if name.isdigit()}
         if len(padded) > 1:

@@ -55,6 +55,8 @@ from tufa_cli.writing import check_writable, replacing_text, write_text
 
 NAME = "label-studio"
 TITLE = "Label Studio JSON, tasks with predictions, any number of points"
+#: Numbers are parts of the photo's sides.
+HOLDS_FRACTIONS = True
 CAPABILITIES = replace(EVERYTHING, confidence="labelled", score=True, streams=True)
 SETTINGS = {
     "annotator": "whose annotation to read: a number or an e-mail address, as completed_by has it",
@@ -137,7 +139,7 @@ class _File:
             yield image
         self.tally.close(self.path, self.options)
 
-    def _survey(self, label: str | None) -> Iterator[str]:
+    def _survey(self, label: str | frozenset[str] | None) -> Iterator[str]:
         quiet = Tally()
         for number, row in enumerate(self.rows):
             try:

@@ -119,7 +119,7 @@ class _Folder:
         self.tally.aside("other .json files are not labelme's", len(self.others))
         self.tally.close(self.base, self.options)
 
-    def _survey(self, label: str | None) -> Iterator[str]:
+    def _survey(self, label: str | frozenset[str] | None) -> Iterator[str]:
         """The point names of a class in all files; what is wrong with them is said elsewhere."""
         quiet = Tally()
         for path in self.files:

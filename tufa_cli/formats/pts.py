@@ -33,6 +33,9 @@ CAPABILITIES = Capabilities(index_base=1, streams=True)
 #: Such points look like MERL-RAV's hidden ones to a reader.
 _ODD = "faces have points above and left of the photo: read with --negatives keep"
 
+#: All MERL-RAV faces have so many.
+_MERL_RAV_POINTS = 68
+
 
 def sniff(path: Path) -> Sniff:
     """Yes for text .pts files without a pair of negative numbers."""
@@ -42,7 +45,8 @@ def sniff(path: Path) -> Sniff:
 def sniff_pts(path: Path, negatives: bool, most: int = 200) -> Sniff:
     """Whether .pts text is there, and pairs of negative numbers in it are or are not.
 
-    Such pairs are what tells MERL-RAV from plain iBUG files; up to ``most`` files are looked at.
+    Such pairs of 68 are what tells MERL-RAV from plain iBUG files; up to ``most`` files are looked
+    at.
     """
     try:
         files = source_files(path, SUFFIXES)
@@ -63,8 +67,10 @@ def sniff_pts(path: Path, negatives: bool, most: int = 200) -> Sniff:
             continue
         texts += 1
         if bool((rows < 0).all(axis=1).any()):
-            reason = f"{file.name} has pairs of negative numbers, as MERL-RAV writes"
-            return Sniff(negatives, reason)
+            found = f"{file.name} has pairs of negative numbers"
+            if len(rows) == _MERL_RAV_POINTS:
+                return Sniff(negatives, f"{found}, as MERL-RAV writes")
+            return Sniff(not negatives, f"{found}, and not MERL-RAV's 68 points")
     if not texts:
         return Sniff(False, problem, near=not negatives and path.is_file())
     return Sniff(not negatives, ".pts text without a pair of negative numbers")

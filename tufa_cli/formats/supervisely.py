@@ -158,7 +158,7 @@ class _Project:
             yield image
         self.tally.close(self.folder, self.options)
 
-    def _survey(self, label: str | None) -> Iterator[str]:
+    def _survey(self, label: str | frozenset[str] | None) -> Iterator[str]:
         quiet = Tally()
         for path in self.files:
             try:

@@ -133,7 +133,7 @@ class _File:
             )
         self.tally.close(self.path, self.options)
 
-    def _survey(self, label: str | None) -> Iterator[str]:
+    def _survey(self, label: str | frozenset[str] | None) -> Iterator[str]:
         quiet, skip = Tally(), ReadOptions(on_error=lambda error: None)
         for found in self._entries(skip):
             yield from names_in(self.regions.drafts(found.regions, quiet)[0], label)

@@ -33,7 +33,7 @@ from tufa_cli.formats._files import (
     write_lines,
 )
 from tufa_cli.formats._headings import Headings, headings, other_format
-from tufa_cli.formats._names import point_names, scheme_with_names
+from tufa_cli.formats._names import note_names, point_names, scheme_with_names
 from tufa_cli.formats._photo_names import common_folder, stored_name
 from tufa_cli.formats._tables import (
     SUFFIXES,
@@ -110,6 +110,8 @@ class _Reading:
             problem = f"columns for {count} points, {options.scheme} has {options.points}"
             raise InputError(table.path, problem, 1)
         self.scheme = options.scheme or scheme_with_names(self.head.names or ())
+        if self.scheme is None:
+            note_names(options, table.path, self.head.names or ())
         self.first_pixel = options.base(CAPABILITIES.index_base)
         self.pixels = any(_is_pixels(cells[self.head.photo]) for _, cells in self._rows(1))
 

@@ -60,6 +60,10 @@ _DECIMALS = 10
 _RESERVED = frozenset(
     ["path", "names", "nc", "kpt_shape", "flip_idx", "kpt_names", "download", "channels", MARK]
 )
+#: Photos of one name in two splits stay two.
+SPLITS_ARE_FOLDERS = True
+#: Numbers are parts of the photo's sides.
+HOLDS_FRACTIONS = True
 _UNSPLIT = "unsplit"
 _SPLIT = re.compile(r"(?!unsplit$)\w[\w.-]*")
 
@@ -84,6 +88,12 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     if options.points not in (None, data.points):
         problem = f"kpt_shape has {data.points} points, {options.scheme} has {options.points}"
         raise InputError(data.path, problem)
+    unkept = [key for key in ("kpt_names", "flip_idx") if data.raw.get(key)]
+    if unkept and options.scheme is None and None in data.schemes.values():
+        options.note(
+            f"{data.path}: {' and '.join(unkept)} are not kept, as the points are of no known "
+            "scheme; --from-scheme names one"
+        )
     reading = _Reading(data, options)
     for item in items(data, options.root):
         try:

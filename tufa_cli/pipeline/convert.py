@@ -7,16 +7,24 @@ place, which gets its name when they have come to an end, so that until then all
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import TufaError
-from tufa_cli.formats import Losses, MissingPolicy, WriteReport, get_format, write
+from tufa_cli.formats import (
+    Losses,
+    MissingPolicy,
+    WriteReport,
+    get_format,
+    photo_size,
+    write,
+)
 from tufa_cli.writing import check_writable
 
 
@@ -24,10 +32,51 @@ class _Stop(TufaError):
     """Stops a writer whose work would be taken back."""
 
 
+class Places:
+    """The folders that photos lie in; raises TufaError for two photos that would have one path.
+
+    Some formats find photos above their file or in a folder a split. Where ``format`` has a folder
+    a split as well, photos of one path in two splits stay two.
+    """
+
+    def __init__(self, format: str) -> None:
+        self._by_split = getattr(get_format(format), "SPLITS_ARE_FOLDERS", False)
+        self._fractions = getattr(get_format(format), "HOLDS_FRACTIONS", False)
+        self._folders: dict[str, str] = {}
+        self._first: dict[tuple[str, str | None], str] = {}
+        self.other_sizes: list[str] = []  # photos whose size is not the record's, with both
+
+    def add(self, image: AnnotatedImage) -> None:
+        """Take a photo into account."""
+        if image.root is None:
+            return
+        if self._fractions and None not in (image.width, image.height) and is_there(image):
+            real = photo_size(replace(image, width=None, height=None))
+            if real is not None and real != (image.width, image.height):
+                said = f"{image.width} x {image.height}"
+                self.other_sizes.append(f"{image.path}: {said}, not {real[0]} x {real[1]}")
+        if image.root not in self._folders:
+            self._folders[image.root] = os.path.normpath(Path(image.root).absolute())
+        folder = self._folders[image.root]
+        key = (image.path, image.split if self._by_split else None)
+        other = self._first.setdefault(key, folder)
+        if other != folder:
+            raise TufaError(
+                f"{image.path}: a photo in {other} and one in {folder} would have one path",
+                "--prefix-sources puts the photos' folders in front of their paths",
+            )
+
+    @property
+    def folders(self) -> list[str]:
+        """Those whose photos the output names without them."""
+        return [] if self._by_split else sorted(set(self._folders.values()))
+
+
 class Passage:
     """Records that go by: what a format cannot hold of them, and how many photos are not there.
 
     losses: what ``format`` cannot hold of the photos so far; missing as for ``formats.write``.
+    places: where the photos lie.
     photos, photos_not_found: how many came by so far, and how many of those are on no disk.
     """
 
@@ -39,6 +88,7 @@ class Passage:
         on_read: Callable[[Passage], None],
     ) -> None:
         self.losses = Losses(get_format(format), missing)
+        self.places = Places(format)
         self.photos = self.photos_not_found = 0
         self._on_read = on_read
         self._failure: BaseException | None = None
@@ -65,6 +115,7 @@ class Passage:
     def _looked_at(self, images: Iterable[AnnotatedImage]) -> Iterator[AnnotatedImage]:
         try:
             for image in images:
+                self.places.add(image)
                 self.losses.add(image)
                 self.photos += 1
                 self.photos_not_found += not is_there(image)
