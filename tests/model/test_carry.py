@@ -121,4 +121,4 @@ def test_a_part_of_a_learned_scheme_is_guided_by_the_whole() -> None:
     assert query.carry is not None
     np.testing.assert_allclose(query.carry.share, 1)
     np.testing.assert_allclose(query.carry.guides_plane[:68], weights.learned["ibug68"])
-    np.testing.assert_allclose(query.carry.weights[:, 17:68], np.eye(51), atol=1e-6)
+    assert query.carry.weights[:, :68].argmax(axis=1).tolist() == list(range(17, 68))

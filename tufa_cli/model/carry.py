@@ -31,7 +31,7 @@ _FEWEST = 50
 #: Schemes of more points are no guides: every guide costs as much as a point that is asked for.
 _MOST = 150
 #: Places nearer than this are one (plane units).
-_SAME = 1e-4
+_SAME = 1e-3
 #: Other schemes add the points that lie so far from all guides before them.
 _SPACING = 0.05
 
