@@ -90,13 +90,11 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
         negative = (rows < 0).all(axis=1)
         if negative.any() and options.negatives == "error":
             line = lines[int(negative.argmax())]
-            raise InputError(
-                path,
-                "both numbers are negative, which in MERL-RAV files means hidden",
-                line,
-                "read it as merl-rav (--from merl-rav); if the points do lie above and left of "
-                "the photo, use --negatives keep",
-            )
+            hint = "if the points do lie above and left of the photo, use --negatives keep"
+            if len(rows) == 68:  # MERL-RAV's own
+                hint = f"read it as merl-rav (--from merl-rav); {hint}"
+            problem = "both numbers are negative, which in MERL-RAV files means hidden"
+            raise InputError(path, problem, line, hint)
         return Face(rows - first_pixel, scheme=options.scheme)
 
     yield from faces_in_files(source, base, options.root or base, options, load)
