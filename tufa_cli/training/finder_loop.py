@@ -74,7 +74,10 @@ class FinderState:
     def __init__(self, config: FinderTrainConfig, device: torch.device) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device = config, device
-        network = load_finder(Path(config.init)).model if config.init else FinderNet()
+        start = load_finder(Path(config.init)) if config.init else None
+        #: The second look to go on from, if there is one.
+        self.second = None if start is None else start.second
+        network = FinderNet() if start is None else start.model
         self.live = (
             network.train().requires_grad_(True).to(device).to(memory_format=torch.channels_last)
         )
