@@ -102,6 +102,10 @@ def test_negative_pts_name_merl_rav_or_are_kept(tmp_path: Path) -> None:
     path = put(tmp_path, "a.pts", "-1 -1\n-3 4\n5 6\n")
     with pytest.raises(InputError, match="MERL-RAV") as caught:
         list(read(path, "pts"))
+    assert "--from merl-rav" not in str(caught.value.hint)  # which has 68 points
+    whole = put(tmp_path, "c.pts", "-1 -1\n" + "5 6\n" * 67)
+    with pytest.raises(InputError, match="MERL-RAV") as caught:
+        list(read(whole, "pts"))
     assert "--from merl-rav" in str(caught.value.hint)
     kept = only(path, "pts", negatives="keep").faces[0]
     np.testing.assert_array_equal(kept.points_px, [[-2, -2], [-4, 3], [4, 5]])
