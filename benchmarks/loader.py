@@ -9,8 +9,8 @@ samples and points:
 * pack, decoded only: what the loader does when the device augments (``augment_on: device``), which
   here has no device: the rest of the work is not in this line;
 * photos: ``cv2.imread`` of the whole photo, one warp, the same augmentation functions per sample;
-* photos, normalised: the same, and float32 with mean and deviation taken out in the worker, as
-  training programs often do (ours does that on the device).
+* photos, normalised: the same, and float32 with mean and deviation taken out in the worker, as the
+  official release does (ours does that on the device).
 
 The photos are taken as they are and, in a temporary folder, enlarged to ``--megapixels``. All ways
 go through a DataLoader with as many workers. Rounds of the ways take turns, the best of each
