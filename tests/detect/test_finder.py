@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from networks import with_norms
 
 from tufa_cli.detect import DEFAULT_DETECTOR, make_detector
 from tufa_cli.detect.base import BoxPlane, Detections
@@ -33,12 +34,7 @@ shipped = pytest.mark.skipif(builtin_finder_path() is None, reason="no finder we
 def network():
     torch.manual_seed(0)
     model = FinderNet()
-    # Norms that do something, so that folding them in can go wrong.
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 2)
-    return model.eval()
+    return with_norms(model)
 
 
 @pytest.fixture(scope="module")

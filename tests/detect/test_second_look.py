@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from networks import with_norms
 
 from tufa_cli.detect.base import BoxPlane
 from tufa_cli.detect.finder import FinderDetector
@@ -21,11 +22,7 @@ UPRIGHT = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.6], [0.35, 0.8], [0.65, 0.
 def network():
     torch.manual_seed(0)
     model = SecondNet()
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 2)
-    return model.eval()
+    return with_norms(model)
 
 
 def test_it_stays_small(network):

@@ -35,7 +35,7 @@ from tufa_cli.model.predict import pick_device
 from tufa_cli.training.finder_config import FinderTrainConfig
 from tufa_cli.training.finder_loss import finder_loss
 from tufa_cli.training.finder_mining import false_alarms
-from tufa_cli.training.finder_second import collect_finds, train_second
+from tufa_cli.training.finder_second import collect_finds, follow, train_second
 from tufa_cli.training.loop import WEIGHTS_TERMS
 from tufa_cli.training.metrics import draw_curves
 from tufa_cli.training.process import quiet_worker, stop_signals
@@ -106,14 +106,7 @@ class FinderState:
     def update_average(self) -> None:
         """Move the averaged weights; a short memory at first."""
         keep = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mean, value in zip(
-                self.average.state_dict().values(), self.live.state_dict().values(), strict=True
-            ):
-                if value.is_floating_point():
-                    mean.lerp_(value, 1 - keep)
-                else:
-                    mean.copy_(value)
+        follow(self.average, self.live, keep)
 
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all."""

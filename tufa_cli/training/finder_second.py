@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 
+from tufa_cli.data.finder_layers import FLIP
 from tufa_cli.data.finder_scenes import Scene, SceneMaker
 from tufa_cli.data.finder_store import FinderFaces
 from tufa_cli.detect.finder import find
@@ -28,7 +29,6 @@ FloatArray = NDArray[np.float64]
 
 #: Crops are kept with a margin, so that each step can cut them at another place.
 KEPT = 64
-_FLIP = [1, 0, 2, 4, 3]
 #: A find that overlaps a face that much is one; one that overlaps all faces less is none.
 _FACE, _NONE = 0.4, 0.25
 _MOST_SHIFT = 4
@@ -152,7 +152,7 @@ def train_second(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(live.parameters(), 5.0)
         optimizer.step()
-        _follow(average, live, min(config.ema, (1 + step) / (10 + step)))
+        follow(average, live, min(config.ema, (1 + step) / (10 + step)))
         seen.append((float(loss.detach()), float(((said.logits > 0) == truth[0]).float().mean())))
         if (step + 1) % 250 == 0 or step + 1 == config.steps:
             mean_loss, right = np.mean(seen, axis=0).tolist()
@@ -167,7 +167,8 @@ def _rate(step: int, steps: int) -> float:
     return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
-def _follow(average: SecondNet, live: SecondNet, keep: float) -> None:
+def follow(average: nn.Module, live: nn.Module, keep: float) -> None:
+    """Move averaged weights (EMA) towards the live ones; counters are copied."""
     with torch.no_grad():
         for mean, value in zip(
             average.state_dict().values(), live.state_dict().values(), strict=True
@@ -201,7 +202,7 @@ def _batch(
     mirrored = rng.random(len(chosen)) < 0.5
     pixels[mirrored] = pixels[mirrored, :, ::-1]
     boxes[mirrored, 0] *= -1
-    points[mirrored] = points[mirrored][:, _FLIP] * [-1, 1] + [1, 0]
+    points[mirrored] = points[mirrored][:, FLIP] * [-1, 1] + [1, 0]
     truth = (
         torch.from_numpy(finds.face[chosen]),
         torch.from_numpy(boxes.astype(np.float32)),
