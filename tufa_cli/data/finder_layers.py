@@ -100,6 +100,27 @@ def uncovered_faces(faces: FinderFaces, covered: NDArray[np.uint8]) -> FinderFac
     return FinderFaces(faces.boxes[kept], sure[kept], faces.points[kept])
 
 
+def hiding_ellipse(
+    box: FloatArray, size: int, rng: np.random.Generator
+) -> NDArray[np.uint8] | None:
+    """(size, size) 0 or 1: an ellipse over an eighth to a half of a box; None when it failed.
+
+    It comes from any side, as a hand, a shoulder or a neighbour's head does.
+    """
+    middle, side = box[:2] + box[2:] / 2, float(box[2:].max())
+    for _ in range(3):
+        axes = side * np.exp(rng.uniform(np.log(0.2), np.log(0.9), 2))
+        way = rng.uniform(0, 2 * np.pi)
+        far = side * rng.uniform(0.1, 0.5) + axes.min() * rng.uniform(0.0, 1.0)
+        place = middle + far * np.array([np.cos(way), np.sin(way)])
+        mask = np.zeros((size, size), np.uint8)
+        ellipse = (place.tolist(), (2 * axes).tolist(), float(rng.uniform(0, 180)))
+        cv2.ellipse(mask, ellipse, 1, cv2.FILLED)
+        if 0.125 <= share_on_mask(mask, box) <= 0.5:
+            return mask
+    return None
+
+
 def share_on_mask(mask: NDArray[np.uint8], box: FloatArray) -> float:
     """The share of a box that lies on the mask; what is outside the picture does not count."""
     height, width = mask.shape

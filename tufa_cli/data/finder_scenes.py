@@ -7,8 +7,8 @@ seed and its number alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from tufa_cli.data.finder_layers import (
     Scene,
     draw_layer,
     faces_inside,
+    hiding_ellipse,
     joined_faces,
     mirrored_faces,
     mostly_inside,
@@ -34,6 +35,7 @@ from tufa_cli.data.finder_layers import (
     similarity,
     uncovered_faces,
 )
+from tufa_cli.data.finder_light import disturbed, own_light
 from tufa_cli.data.finder_store import FinderFaces, FinderPhotos
 from tufa_cli.data.finder_targets import Targets, targets_of
 from tufa_cli.detect.finder_net import STRIDES
@@ -54,7 +56,10 @@ class SceneConfig:
     soft: chance that of a photo laid over others only the surroundings of one face are seen, fading
     out: a face must not be told by the straight edge of its photo. decoys: chance of pieces without
     a face, with straight edges, for the same reason. hard: chance that a false alarm is laid in,
-    once some are known. flip, gray, blur, noise, jpeg: chance of each.
+    once some are known. favoured: how many times as often a portrait of a source is drawn, by the
+    source's name. lit: chance that a photo laid over others has a light of its own. hidden: chance
+    that a face is hidden in part by a piece without a face, to be found all the same. flip, gray,
+    blur, noise, jpeg: chance of each.
     """
 
     size: int = 320
@@ -69,6 +74,9 @@ class SceneConfig:
     soft: float = 0.6
     decoys: float = 0.4
     hard: float = 0.5
+    favoured: Mapping[str, float] = field(default_factory=dict)
+    lit: float = 0.0
+    hidden: float = 0.0
     flip: float = 0.5
     gray: float = 0.1
     blur: float = 0.15
@@ -97,13 +105,15 @@ class SceneMaker:
         self.crowds, self.singles = np.flatnonzero(crowds), np.flatnonzero(~crowds)
         if not len(self.crowds) or not len(self.singles):
             self.crowds = self.singles = np.arange(len(photos))
+        favour = np.array([config.favoured.get(name, 1.0) for name in photos.names])
+        self._favour = np.cumsum(favour[photos.source[self.singles]])
 
     def make(self, rng: np.random.Generator) -> Scene:
         """A new scene."""
         config = self.config
         scene = self._ground(rng)
         pool = self.crowds if rng.random() < config.crowded else self.singles
-        photo = int(rng.choice(pool))
+        photo = self._drawn(pool, rng)
         scene = self._lay(scene, photo, self._first_map(photo, rng), rng)
         if rng.random() < config.mosaic:
             for _ in range(int(rng.integers(1, config.pasted + 1))):
@@ -115,7 +125,16 @@ class SceneMaker:
             for _ in range(int(rng.integers(1, 4))):
                 region = self.hard[int(rng.integers(len(self.hard)))]
                 scene = self._lay_region(scene, region, rng)
-        return Scene(_disturbed(scene.picture, config, rng), _worth(scene.faces, config))
+        faces = _worth(scene.faces, config)
+        if config.hidden:
+            faces = self._hide(Scene(scene.picture, faces), rng)
+        return Scene(disturbed(scene.picture, config, rng), faces)
+
+    def _drawn(self, pool: NDArray[np.intp], rng: np.random.Generator) -> int:
+        if pool is not self.singles or not self.config.favoured:
+            return int(rng.choice(pool))
+        place = rng.random() * self._favour[-1]
+        return int(pool[np.searchsorted(self._favour, place, side="right")])
 
     def _ground(self, rng: np.random.Generator) -> Scene:
         """The lowest layer, seen where the others leave room: a square of a crowd's photo."""
@@ -159,8 +178,7 @@ class SceneMaker:
         """One face of another photo over the scene: with all of its photo, or fading out."""
         soft = rng.random() < self.config.soft
         # A crowd's photo would hide the scene: of those only one face's surroundings are taken.
-        pool = self.crowds if soft and rng.random() < 0.3 else self.singles
-        photo = int(rng.choice(pool))
+        photo = self._drawn(self.crowds if soft and rng.random() < 0.3 else self.singles, rng)
         _, height, width = (int(v) for v in self.photos.rows[photo])
         boxes = self.photos.faces(photo).boxes[self.photos.faces(photo).sure]
         middle, side = np.array([width, height]) / 2, float(max(height, width)) * 0.6
@@ -194,6 +212,8 @@ class SceneMaker:
         shift = np.column_stack([np.zeros((2, 2)), matrix[:, :2] @ low])
         layer = scene.picture.copy()
         covered = draw_layer(layer, part, matrix + shift).astype(np.float32)
+        if self.config.lit and rng.random() < self.config.lit:
+            layer = own_light(layer, rng)
         size = self.config.size
         # Distance from the face's middle in units of the reach, seen from the picture's pixels.
         back = np.linalg.inv(matrix[:, :2])
@@ -217,6 +237,20 @@ class SceneMaker:
 
     def _lay_decoy(self, scene: Scene, rng: np.random.Generator) -> Scene:
         """A piece of a photo that holds no face, with straight edges, over the scene."""
+        part = self._piece(rng)
+        if part is None:
+            return scene
+        shown = float(np.exp(rng.uniform(*np.log([16.0, 160.0]))))
+        target = self.config.size * rng.uniform(0.02, 0.98, 2)
+        side = len(part)
+        middle = np.full(2, side / 2)
+        covered = draw_layer(
+            scene.picture, part, similarity(shown / side, self._turn(rng), middle, target)
+        )
+        return Scene(scene.picture, uncovered_faces(scene.faces, covered))
+
+    def _piece(self, rng: np.random.Generator) -> Rgb | None:
+        """A square without a face out of a photo; None when four tries found none."""
         photo = int(rng.choice(self.crowds if rng.random() < 0.5 else self.singles))
         _, height, width = (int(v) for v in self.photos.rows[photo])
         boxes = self.photos.faces(photo).boxes
@@ -225,18 +259,27 @@ class SceneMaker:
             low = rng.uniform(0, 1, 2) * (np.array([width, height]) - side)
             touches = (boxes[:, :2] < low + side) & (boxes[:, :2] + boxes[:, 2:] > low)
             if not touches.all(axis=1).any():
-                break
-        else:
-            return scene
-        left, top = low.astype(int)
-        part = self.photos.pixels(photo)[top : top + int(side), left : left + int(side)]
-        shown = float(np.exp(rng.uniform(*np.log([16.0, 160.0]))))
-        target = self.config.size * rng.uniform(0.02, 0.98, 2)
-        middle = np.full(2, side / 2)
-        covered = draw_layer(
-            scene.picture, part, similarity(shown / side, self._turn(rng), middle, target)
-        )
-        return Scene(scene.picture, uncovered_faces(scene.faces, covered))
+                left, top = low.astype(int)
+                return self.photos.pixels(photo)[top : top + int(side), left : left + int(side)]
+        return None
+
+    def _hide(self, scene: Scene, rng: np.random.Generator) -> FinderFaces:
+        """Lay pieces over parts of some faces; the faces that are still to be found."""
+        picture, faces = scene.picture, scene.faces
+        for number in np.flatnonzero(faces.sure):
+            if rng.random() >= self.config.hidden:
+                continue
+            part, mask = self._piece(rng), hiding_ellipse(faces.boxes[number], len(picture), rng)
+            if part is None or mask is None:
+                continue
+            left, top, width, height = cv2.boundingRect(mask)
+            rows, columns = slice(top, top + height), slice(left, left + width)
+            layer = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+            cv2.copyTo(layer, mask[rows, columns], picture[rows, columns])
+            shares = np.array([share_on_mask(mask, box) for box in faces.boxes])
+            spared = np.arange(len(shares)) == number
+            faces = FinderFaces(faces.boxes, faces.sure & ((shares < 0.25) | spared), faces.points)
+        return faces
 
     def _size(self, rng: np.random.Generator, most: float = 1.0) -> float:
         low, high = np.log([self.config.smallest, self.config.largest * most])
@@ -255,6 +298,8 @@ class SceneMaker:
         if rng.random() < self.config.flip:
             pixels, faces = pixels[:, ::-1], mirrored_faces(faces, pixels.shape[1])
         covered = draw_layer(scene.picture, pixels, matrix)
+        if self.config.lit and rng.random() < self.config.lit:
+            cv2.copyTo(own_light(scene.picture, rng), covered, scene.picture)
         return Scene(
             scene.picture,
             joined_faces(uncovered_faces(scene.faces, covered), moved_faces(faces, matrix)),
@@ -290,35 +335,6 @@ def _worth(faces: FinderFaces, config: SceneConfig) -> FinderFaces:
     sure = faces.sure & (sides >= 0.85 * config.smallest) & (sides <= 1.15 * config.size)
     sure &= mostly_inside(faces, size, _VISIBLE) & ((middles > 0) & (middles < size)).all(axis=1)
     return FinderFaces(faces.boxes, sure, faces.points)
-
-
-def _disturbed(picture: Rgb, config: SceneConfig, rng: np.random.Generator) -> Rgb:
-    """Light, colour, blur, noise and compression."""
-    levels = np.arange(256, dtype=np.float32) / 255
-    curves = []
-    # Night photos and dark skin are rarer in the sources than among faces.
-    gamma, gain = np.exp(rng.normal() * 0.45 + 0.1), np.exp(rng.normal() * 0.25 - 0.05)
-    flat = np.exp(-abs(rng.normal()) * 0.5) if rng.random() < 0.4 else 1.0
-    lift = rng.normal() * 0.07 + 0.5 * (1 - flat) * rng.random()
-    for tint in rng.normal(size=3) * 0.05:
-        curve = levels**gamma * gain * flat * (1 + tint) + lift
-        curves.append(np.clip(curve * 255, 0, 255).astype(np.uint8))
-    picture = cv2.LUT(picture, np.stack(curves, axis=-1).reshape(1, 256, 3))
-    if rng.random() < config.gray:
-        picture = np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=-1)
-    if rng.random() < config.blur:
-        sigma = float(rng.uniform(0.4, 2.2))
-        picture = cv2.GaussianBlur(picture, (0, 0), sigma)
-    if rng.random() < config.noise:
-        noise = np.empty(picture.shape, np.int16)
-        cv2.setRNGSeed(int(rng.integers(1 << 31)))
-        cv2.randn(noise, 0, float(rng.uniform(2, 14)))
-        picture = cv2.add(picture, noise, dtype=cv2.CV_8U)
-    if rng.random() < config.jpeg:
-        quality = int(rng.integers(25, 90))
-        _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    return picture
 
 
 class SceneBatch(NamedTuple):
