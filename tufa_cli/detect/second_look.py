@@ -28,15 +28,22 @@ CROP, CONTEXT = 48, 1.75
 #: What the first network's logit counts beside the second's.
 FIRST_WEIGHT = 2.5
 _MIDDLE, _RANGE = 127.5, 64.0
+#: Noise in the dark is not blown up beyond that (in the range above).
+_LEAST_SPREAD = 0.1
 
 
 @dataclass(frozen=True)
 class SecondConfig:
-    """Widths of the network: channels at strides 2, 4, 8, 16, and of the last hidden layer."""
+    """Widths of the network: channels at strides 2, 4, 8, 16, and of the last hidden layer.
+
+    own_light: every crop is brought to one mean and one spread first, so that a face in the dark
+    looks like one in the sun.
+    """
 
     widths: tuple[int, int, int, int] = (16, 48, 96, 128)
     blocks: tuple[int, int, int] = (1, 2, 1)
     hidden: int = 96
+    own_light: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -86,6 +93,9 @@ class SecondNet(nn.Module):
     def forward(self, pixels: Tensor) -> Judgement:
         """See the class; pixels of any type, values 0..255."""
         x = (pixels.float() - _MIDDLE) / _RANGE
+        if self.config.own_light:
+            spread, mean = torch.std_mean(x, dim=(1, 2, 3), keepdim=True, correction=0)
+            x = (x - mean) / (spread + _LEAST_SPREAD)
         x = self.stages(self.stem_norm(self.stem(x)).relu_())
         y = self.out(self.hidden(x.flatten(1)).relu_()).float()
         return Judgement(y[:, 0], y[:, 1:4], y[:, 4:].unflatten(1, (5, 2)) + 0.5)

@@ -18,7 +18,9 @@ class SecondTrainConfig:
 
     scenes: how many pictures are searched for finds; lowest: the score of the first network from
     which on a find is judged; per_scene: finds of no face kept of one picture, two thirds of them
-    those with the best scores. faces: share of faces in a batch.
+    those with the best scores. faces: share of faces in a batch. own_light: as in ``SecondConfig``.
+    lit, patched, blurred: chance that a crop gets another light, has a piece of another crop laid
+    over a side of it, or is shrunk and enlarged again.
     """
 
     scenes: int = 12000
@@ -27,6 +29,10 @@ class SecondTrainConfig:
     steps: int = 6000
     batch_size: int = 256
     faces: float = 0.4
+    own_light: bool = False
+    lit: float = 0.0
+    patched: float = 0.0
+    blurred: float = 0.0
     lr: float = 2e-3
     weight_decay: float = 0.05
     ema: float = 0.998

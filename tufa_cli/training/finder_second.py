@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 
 from tufa_cli.data.finder_layers import FLIP
+from tufa_cli.data.finder_light import own_light
 from tufa_cli.data.finder_scenes import Scene, SceneMaker
 from tufa_cli.data.finder_store import FinderFaces
 from tufa_cli.detect.finder import find
 from tufa_cli.detect.finder_net import FinderNet
-from tufa_cli.detect.second_look import CROP, Judgement, SecondNet, second_crops
+from tufa_cli.detect.second_look import CROP, Judgement, SecondConfig, SecondNet, second_crops
 from tufa_cli.errors import TufaError
 from tufa_cli.geometry.boxes import iou
 from tufa_cli.geometry.crop import CropMap
@@ -136,7 +138,8 @@ def train_second(
     if not all(map(len, pools)):
         raise TufaError("the second look needs finds of faces and of other things")
     torch.manual_seed(seed)
-    live = SecondNet() if start is None else copy.deepcopy(start).train().requires_grad_(True)
+    fresh = SecondConfig(own_light=config.own_light)
+    live = SecondNet(fresh) if start is None else copy.deepcopy(start).train().requires_grad_(True)
     live = live.to(memory_format=torch.channels_last)
     average = copy.deepcopy(live).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(live.parameters(), config.lr, weight_decay=config.weight_decay)
@@ -203,12 +206,34 @@ def _batch(
     pixels[mirrored] = pixels[mirrored, :, ::-1]
     boxes[mirrored, 0] *= -1
     points[mirrored] = points[mirrored][:, FLIP] * [-1, 1] + [1, 0]
+    _disturb(pixels, config, rng)
     truth = (
         torch.from_numpy(finds.face[chosen]),
         torch.from_numpy(boxes.astype(np.float32)),
         torch.from_numpy(points.astype(np.float32)),
     )
     return torch.from_numpy(pixels).permute(0, 3, 1, 2), truth
+
+
+def _disturb(
+    pixels: NDArray[np.uint8], config: SecondTrainConfig, rng: np.random.Generator
+) -> None:
+    """Light, hiding and blur, in place: the finds are few, and are seen a hundred times each."""
+    lit, patched, blurred = (
+        np.flatnonzero(rng.random(len(pixels)) < chance)
+        for chance in (config.lit, config.patched, config.blurred)
+    )
+    for i in patched:
+        # From a side, at most two fifths of it; what is laid over comes from anywhere else.
+        depth, side = int(rng.integers(4, CROP * 2 // 5)), int(rng.integers(4))
+        view = np.rot90(pixels[i], side)
+        view[:depth] = np.rot90(pixels[rng.integers(len(pixels))], side)[:depth]
+    for i in blurred:
+        small = int(rng.integers(10, 32))
+        shrunk = cv2.resize(pixels[i], (small, small), interpolation=cv2.INTER_AREA)
+        pixels[i] = cv2.resize(shrunk, (CROP, CROP), interpolation=cv2.INTER_LINEAR)
+    for i in lit:
+        pixels[i] = own_light(pixels[i], rng)
 
 
 def _loss(
