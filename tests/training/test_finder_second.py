@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from tufa_cli.data.finder_store import FinderFaces
+from tufa_cli.detect.second_look import SecondConfig
 from tufa_cli.errors import TufaError
 from tufa_cli.training.finder_config import SecondTrainConfig
-from tufa_cli.training.finder_second import KEPT, Finds, _meaning, train_second
+from tufa_cli.training.finder_second import KEPT, Finds, _disturb, _meaning, train_second
 
 CONFIG = SecondTrainConfig(steps=40, batch_size=32, ema=0.9, lr=4e-3)
 
@@ -76,3 +77,24 @@ def test_what_a_find_means():
     assert owner[0] == 0
     nobody = FinderFaces(np.zeros((0, 4)), np.zeros(0, bool), np.zeros((0, 5, 2)))
     assert _meaning(boxes, nobody)[2].all()
+
+
+def test_a_crop_in_the_dark_is_judged_as_in_the_light(finds):
+    network = train_second(finds, replace(CONFIG, own_light=True), 1)
+    assert network is not None and SecondConfig.from_dict(network.config.to_dict()).own_light
+    light = torch.from_numpy(finds.pixels[:, 8:56, 8:56]).permute(0, 3, 1, 2)
+    dark = light.float() * 0.5
+    with torch.no_grad():
+        torch.testing.assert_close(network(light).logits, network(dark).logits, rtol=0.2, atol=0.4)
+
+
+def test_disturbing_leaves_most_of_a_crop_and_all_of_the_finds(finds):
+    config = replace(CONFIG, patched=1.0)
+    crops = finds.pixels[:, 8:56, 8:56].copy()
+    before, kept = crops.copy(), finds.pixels.copy()
+    _disturb(crops, config, np.random.default_rng(0))
+    changed = (crops != before).any(axis=-1).mean(axis=(1, 2))
+    assert changed.max() > 0.2 and changed.max() <= 0.4
+    _disturb(crops, replace(CONFIG, lit=1.0, blurred=1.0), np.random.default_rng(0))
+    assert crops.dtype == np.uint8 and (crops != before).any()
+    np.testing.assert_array_equal(finds.pixels, kept)
