@@ -24,7 +24,7 @@ from skimage.data import astronaut
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.detect import make_detector
 from tufa_cli.detect.base import BoxPlane, Detections, Detector
-from tufa_cli.detect.finder import MOST_JUDGED, find
+from tufa_cli.detect.finder import JUDGED_FROM, MOST_JUDGED, find
 from tufa_cli.detect.finder_net import fused
 from tufa_cli.detect.finder_weights import load_finder
 from tufa_cli.detect.haar import haar_available
@@ -148,11 +148,13 @@ def speed(yunet: Path, weights: Path | None, repeats: int = 60) -> None:
     """Milliseconds at the same input size, each in turn so that a busy machine hits both alike."""
     loaded = load_finder(weights)
     network = fused(loaded.model)
-    second = None if loaded.second is None else fused(loaded.second)
+    second = [fused(network) for network in loaded.second]
 
     def look(picture: np.ndarray) -> None:
-        boxes, scores, points = (part[:MOST_JUDGED] for part in find(network, picture, np.ones(2)))
-        if second is not None and len(boxes):
+        found = find(network, picture, np.ones(2))
+        judged = np.flatnonzero(found[1] >= JUDGED_FROM)[:MOST_JUDGED]
+        boxes, scores, points = (part[judged] for part in found)
+        if second and len(boxes):
             second_look(second, picture, boxes, scores, points)
 
     print("\n| input | finder, ms | YuNet, ms | ratio |\n|---|---|---|---|")

@@ -26,9 +26,13 @@ def network():
 
 
 def test_it_stays_small(network):
-    """With twenty finds in a photo of 320 x 320 both networks keep to the budget of one."""
-    assert multiply_adds(FinderNet()) + 20 * multiply_adds(network, CROP, CROP) <= 150e6
-    assert 2 * sum(p.numel() for p in [*network.parameters(), *FinderNet().parameters()]) <= 1.5e6
+    """Two networks of it keep to the finder's budget with nine finds in a photo of 320 x 320.
+
+    In group photos of that size, 8.2 finds of the shipped first network score JUDGED_FROM.
+    """
+    assert multiply_adds(FinderNet()) + 2 * 9 * multiply_adds(network, CROP, CROP) <= 150e6
+    weights = [*network.parameters(), *network.parameters(), *FinderNet().parameters()]
+    assert 2 * sum(p.numel() for p in weights) <= 1.5e6
 
 
 def test_folding_the_norms_in_changes_nothing(network):
@@ -59,12 +63,12 @@ def test_both_networks_have_a_say(network):
     boxes = np.array([[20.0, 30, 30, 40], [90, 40, 50, 60], [-10, -10, 30, 30]])
     points = boxes[:, None, :2] + UPRIGHT * boxes[:, None, 2:]
     scores = np.array([0.9, 0.5, 0.2])
-    same = second_look(silent, image, boxes, scores, points)
+    same = second_look([silent], image, boxes, scores, points)
     np.testing.assert_allclose(same.boxes, boxes, atol=1e-9)
     assert same.scores[0] > 0.5 and same.scores[1] == pytest.approx(0.5) and same.scores[2] < 0.5
     torch.nn.init.constant_(silent.out.bias[:1], 2.0)
     torch.nn.init.constant_(silent.out.bias[1:2], 0.1)
-    sure = second_look(silent, image, boxes, scores, points)
+    sure = second_look([silent], image, boxes, scores, points)
     assert (sure.scores > same.scores).all()
     np.testing.assert_allclose(
         sure.boxes[:, 0] - boxes[:, 0], 0.1 * CONTEXT * boxes[:, 2:].max(axis=1), atol=1e-4
@@ -73,23 +77,23 @@ def test_both_networks_have_a_say(network):
 
 def test_a_weights_file_holds_both(tmp_path, network):
     path = tmp_path / "finder.pt"
-    save_finder(path, FinderWeights(FinderNet(), PLANE, 0.4, second=network))
-    loaded = load_finder(path).second
-    assert loaded is not None and path.stat().st_size < 1.5e6
+    save_finder(path, FinderWeights(FinderNet(), PLANE, 0.4, second=[network, network]))
+    loaded, _ = load_finder(path).second
+    assert path.stat().st_size < 1.5e6
     pixels = torch.randint(0, 256, (1, 3, CROP, CROP), dtype=torch.uint8)
     with torch.no_grad():
         torch.testing.assert_close(
             network(pixels).logits, loaded(pixels).logits, rtol=0.05, atol=0.05
         )
     save_finder(path, FinderWeights(FinderNet(), PLANE), overwrite=True)
-    assert load_finder(path).second is None
+    assert load_finder(path).second == ()
 
 
 def test_a_detector_that_sees_faces_everywhere_keeps_to_its_bounds(network):
     """The worst case for what comes after the first network: hundreds of finds."""
     model = FinderNet()
     torch.nn.init.zeros_(model.out.bias)
-    detector = FinderDetector(FinderWeights(model, PLANE, second=network))
+    detector = FinderDetector(FinderWeights(model, PLANE, second=[network, network]))
     for shape in ((8, 8), (60, 1), (300, 400)):
         image = np.random.default_rng(1).integers(0, 256, (*shape, 3)).astype(np.uint8)
         found = detector.detect(image)

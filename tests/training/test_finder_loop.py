@@ -56,13 +56,27 @@ def test_it_learns_and_a_stop_in_between_changes_nothing(config, tmp_path):
     totals = [float(value) for _, name, value in rows if name == "total"]
     assert totals[-1] < totals[0]
     made = load_finder(tmp_path / "whole" / "final.pt")
-    assert made.meta["step"] == 40 and made.second is not None
+    assert made.meta["step"] == 40 and [n.config.own_light for n in made.second] == [False, True]
     # Another run may start from what this one made.
     onward = replace(config, init=str(tmp_path / "whole" / "final.pt"), mine_at=())
     first = train_finder(onward, tmp_path / "onward", stop_at=1).average.state_dict()
     for name, tensor in made.model.state_dict().items():
         if name.endswith("weight"):
             torch.testing.assert_close(tensor, first[name], rtol=0.2, atol=0.2, msg=name)
+
+
+def test_the_second_look_alone_is_trained_anew(config, tmp_path):
+    start = replace(config, mine_at=(), second=replace(config.second, own_light=(True,)))
+    train_finder(start, tmp_path / "start")
+    init = tmp_path / "start" / "final.pt"
+    only = replace(start, second=config.second, init=str(init), steps=0)
+    train_finder(only, tmp_path / "only")
+    before, after = load_finder(init), load_finder(tmp_path / "only" / "final.pt")
+    for name, tensor in before.model.state_dict().items():
+        torch.testing.assert_close(tensor, after.model.state_dict()[name], msg=name)
+    assert (len(before.second), len(after.second)) == (1, 2)
+    with pytest.raises(ProblemsError, match="steps"):
+        load_finder_config(None, ["steps=0"])
 
 
 def test_a_run_is_neither_overwritten_nor_mixed(config, tmp_path):

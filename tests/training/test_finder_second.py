@@ -80,7 +80,7 @@ def test_what_a_find_means():
 
 
 def test_a_crop_in_the_dark_is_judged_as_in_the_light(finds):
-    network = train_second(finds, replace(CONFIG, own_light=True), 1)
+    network = train_second(finds, CONFIG, 1, settings=SecondConfig(own_light=True))
     assert network is not None and SecondConfig.from_dict(network.config.to_dict()).own_light
     light = torch.from_numpy(finds.pixels[:, 8:56, 8:56]).permute(0, 3, 1, 2)
     dark = light.float() * 0.5

@@ -33,7 +33,9 @@ _SMALLEST_SIDE = 8
 _LOWEST_SCORE = 0.1
 _OVERLAP = 0.4
 _MOST_FINDS = 1000
-#: So many of them, the best ones, are looked at again.
+#: Finds from that score on, and so many of them, the best ones, are looked at again; no judgement
+#: would lift the others over the bound.
+JUDGED_FROM = 0.2
 MOST_JUDGED = 80
 
 
@@ -52,7 +54,7 @@ class FinderDetector:
         self.box_plane = loaded.box_plane
         self.min_score = loaded.min_score
         self._network = fused(loaded.model)
-        self._second = None if loaded.second is None else fused(loaded.second)
+        self._second = [fused(network) for network in loaded.second]
 
     def detect(self, image: RgbImage, photo: str | None = None) -> Detections:
         """Faces from about 10 px at the search size to larger than the photo."""
@@ -62,9 +64,11 @@ class FinderDetector:
         boxes, scores, points = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         best = np.argsort(-scores, kind="stable")[:_MOST_FINDS]
         keep = best[suppress(boxes[best], scores[best], _OVERLAP)]
-        if self._second is None or not len(keep):
+        if not self._second:
             return Detections(boxes[keep], scores[keep], points[keep])
-        keep = keep[:MOST_JUDGED]
+        keep = keep[scores[keep] >= JUDGED_FROM][:MOST_JUDGED]
+        if not len(keep):
+            return no_detections()
         judged = second_look(self._second, image, boxes[keep], scores[keep], points[keep])
         return judged.take(suppress(judged.boxes, judged.scores, _OVERLAP))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,16 @@ from tufa_cli.errors import InputError, TufaError
 from tufa_cli.writing import replacing
 
 FORMAT = "tufa-finder"
-VERSION = 2
+VERSION = 3
+#: Version 2 had one network for the second look.
+_READ = (2, 3)
 
 
 @dataclass(eq=False)
 class FinderWeights:
     """A network with all it needs to find faces.
 
-    second: the network that judges the first one's finds; None leaves its scores as they are.
+    second: the networks that judge the first one's finds; none leaves its scores as they are.
     box_plane: where on the plane its boxes lie (fitted, ``examples/fit_detector.py``). min_score:
     finds below are not worth a second look. meta: terms of use, what it was trained on.
     """
@@ -35,12 +37,11 @@ class FinderWeights:
     box_plane: BoxPlane
     min_score: float = 0.5
     meta: Mapping[str, Any] = field(default_factory=dict)
-    second: SecondNet | None = None
+    second: Sequence[SecondNet] = ()
 
 
 def save_finder(path: Path, weights: FinderWeights, overwrite: bool = False) -> None:
     """Write a weights file with matrices in float16, whole or not at all."""
-    second = weights.second
     payload = {
         "format": FORMAT,
         "version": VERSION,
@@ -49,8 +50,8 @@ def save_finder(path: Path, weights: FinderWeights, overwrite: bool = False) -> 
         "min_score": float(weights.min_score),
         "meta": json.dumps(dict(weights.meta)),
         "state": _half(weights.model),
-        "second_config": json.dumps(None if second is None else second.config.to_dict()),
-        "second": {} if second is None else _half(second),
+        "second_config": json.dumps([network.config.to_dict() for network in weights.second]),
+        "second": [_half(network) for network in weights.second],
     }
     with replacing(path, overwrite) as temporary:
         torch.save(payload, temporary)
@@ -85,15 +86,23 @@ def load_finder(path: Path | None = None) -> FinderWeights:
     try:
         model = FinderNet(FinderConfig.from_dict(json.loads(payload["config"])))
         model.load_state_dict(_whole(payload["state"]))
-        second = None
-        if (settings := json.loads(payload["second_config"])) is not None:
-            second = SecondNet(SecondConfig.from_dict(settings)).eval()
-            second.load_state_dict(_whole(payload["second"]))
+        second = _second(payload)
         box_plane = BoxPlane(*payload["box_plane"].tolist())
         meta, min_score = json.loads(payload["meta"]), float(payload["min_score"])
     except (RuntimeError, KeyError, TypeError, ValueError, AttributeError):
         raise InputError(path, "the weights of the face finder are damaged") from None
     return FinderWeights(model.eval(), box_plane, min_score, meta, second)
+
+
+def _second(payload: Mapping[str, Any]) -> tuple[SecondNet, ...]:
+    settings, states = json.loads(payload["second_config"]), payload["second"]
+    if payload["version"] == 2:
+        settings, states = ([settings], [states]) if settings is not None else ([], [])
+    networks = []
+    for one, state in zip(settings, states, strict=True):
+        networks.append(SecondNet(SecondConfig.from_dict(one)).eval())
+        networks[-1].load_state_dict(_whole(state))
+    return tuple(networks)
 
 
 def _payload(path: Path) -> dict[str, Any]:
@@ -109,6 +118,6 @@ def _payload(path: Path) -> dict[str, Any]:
         raise InputError(path, "not a weights file") from None
     if not isinstance(payload, dict) or payload.get("format") != FORMAT:
         raise InputError(path, "not weights of a face finder", hint="see tufa-cli train-finder")
-    if payload.get("version") != VERSION:
+    if payload.get("version") not in _READ:
         raise InputError(path, f"weights of version {payload.get('version')}, known: {VERSION}")
     return payload

@@ -1,4 +1,4 @@
-"""The face finder's second look: a small network that judges each find by a crop of its own.
+"""The face finder's second look: small networks that judge each find by a crop of its own.
 
 The first network sees a whole photo once and must be cheap in every cell; what it takes for a
 face is few places, and those can be looked at again, upright and in the photo's full resolution.
@@ -7,7 +7,7 @@ The idea of a cascade that grows more careful is Viola and Jones's, and MTCNN's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -117,22 +117,24 @@ def second_crops(boxes: FloatArray, points: FloatArray) -> list[CropMap]:
 
 
 def second_look(
-    network: SecondNet,
+    networks: Sequence[SecondNet],
     image: RgbImage,
     boxes: FloatArray,
     scores: FloatArray,
     points: FloatArray,
 ) -> Detections:
-    """Finds of the first network as both see them together, in the order given.
+    """Finds of the first network as all see them together, in the order given.
 
     image: the photo (H, W, 3) in whose pixels boxes (N, 4) and points (N, 5, 2) are. The score
-    that comes out is that of the sum of both networks' logits, the first one's weighted by
-    FIRST_WEIGHT, since they are wrong about different places.
+    that comes out is that of the sum of the first network's logit, weighted by FIRST_WEIGHT, and
+    the mean of the others', since they are wrong about different places; box and points are the
+    others' mean.
     """
     crops = second_crops(boxes, points)
     pixels = np.stack([warp_crop(image, crop, CROP) for crop in crops])
     with torch.inference_mode():
-        found = network(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+        seen_by = [network(torch.from_numpy(pixels).permute(0, 3, 1, 2)) for network in networks]
+        found = Judgement(*(torch.stack(said).mean(0) for said in zip(*seen_by, strict=True)))
     moves, inside = found.boxes.double().numpy(), found.points.double().numpy()
     middles = np.stack([c.to_image(0.5 + move[:2]) for c, move in zip(crops, moves, strict=True)])
     sizes = boxes[:, 2:] * np.exp(np.clip(moves[:, 2:], -0.7, 0.7))

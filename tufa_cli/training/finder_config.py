@@ -18,7 +18,8 @@ class SecondTrainConfig:
 
     scenes: how many pictures are searched for finds; lowest: the score of the first network from
     which on a find is judged; per_scene: finds of no face kept of one picture, two thirds of them
-    those with the best scores. faces: share of faces in a batch. own_light: as in ``SecondConfig``.
+    those with the best scores. faces: share of faces in a batch. own_light: one network for each
+    entry, with that setting of ``SecondConfig``; what they say is averaged.
     lit, patched, blurred: chance that a crop gets another light, has a piece of another crop laid
     over a side of it, or is shrunk and enlarged again.
     """
@@ -29,7 +30,7 @@ class SecondTrainConfig:
     steps: int = 6000
     batch_size: int = 256
     faces: float = 0.4
-    own_light: bool = False
+    own_light: tuple[bool, ...] = (False, True)
     lit: float = 0.0
     patched: float = 0.0
     blurred: float = 0.0
@@ -51,7 +52,7 @@ class FinderTrainConfig:
     teacher: JSON lines of a detector's boxes (photo, boxes of x y w h score), photos relative to
     ``teacher_root``; or None.
     steps, batch_size, lr, warmup, weight_decay, grad_clip, ema: as for the regressor.
-    init: weights of a face finder to start from, or None.
+    init: weights of a face finder to start from, or None; with steps 0 its first network stays.
     second: the training of the second look, after the last step; none with ``second.steps`` 0.
     mine_at: shares of the run after which false alarms are looked for, in ``mine_photos`` photos
     each time; they are shown again in a share ``scenes.hard`` of the scenes.
@@ -102,7 +103,9 @@ def load_finder_config(path: Path | None, words: Sequence[str] = ()) -> FinderTr
 
 
 def _check(config: FinderTrainConfig, problems: list[str]) -> None:
-    for key in ("steps", "batch_size", "save_every", "mine_photos"):
+    if config.steps < (0 if config.init else 1):
+        problems.append("steps: must be at least 1, or 0 with init to train the second look alone")
+    for key in ("batch_size", "save_every", "mine_photos"):
         if getattr(config, key) < 1:
             problems.append(f"{key}: must be at least 1")
     if config.lr <= 0:

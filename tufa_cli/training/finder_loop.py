@@ -7,7 +7,7 @@ import csv
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from tufa_cli.detect.base import BoxPlane
 from tufa_cli.detect.finder import FinderDetector
 from tufa_cli.detect.finder_net import FinderNet, fused
 from tufa_cli.detect.finder_weights import FinderWeights, load_finder, save_finder
-from tufa_cli.detect.second_look import SecondNet
+from tufa_cli.detect.second_look import SecondConfig, SecondNet
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.model.predict import pick_device
 from tufa_cli.training.finder_config import FinderTrainConfig
@@ -75,8 +75,8 @@ class FinderState:
         torch.manual_seed(config.seed)
         self.config, self.device = config, device
         start = load_finder(Path(config.init)) if config.init else None
-        #: The second look to go on from, if there is one.
-        self.second = None if start is None else start.second
+        #: The networks of the second look to go on from, if there are some.
+        self.second = () if start is None else tuple(start.second)
         network = FinderNet() if start is None else start.model
         self.live = (
             network.train().requires_grad_(True).to(device).to(memory_format=torch.channels_last)
@@ -144,7 +144,7 @@ class FinderState:
         self.step, self.minings = payload["step"], payload["minings"]
         self.hard = [HardRegion(int(row[0]), *row[1:]) for row in payload["hard"].tolist()]
 
-    def export(self, path: Path, second: SecondNet | None) -> None:
+    def export(self, path: Path, second: Sequence[SecondNet]) -> None:
         """Write the averaged network as weights; the place of its boxes is still to be fitted."""
         meta = {"name": self.config.name, "terms": WEIGHTS_TERMS, "step": self.step}
         weights = FinderWeights(self.average, BoxPlane(*HEAD), 0.5, meta, second)
@@ -204,7 +204,7 @@ class _Runner:
                 self._stretch(min(last_step, ahead))
                 state.save(self.out / "last.pt")
                 self.report(FinderProgress("saved", state.step, config.steps))
-        state.export(self.out / "final.pt", None)
+        state.export(self.out / "final.pt", ())
         if state.step >= config.steps and config.second.steps and not self.stopping:
             with stop_signals(self._ask):
                 state.export(self.out / "final.pt", self._second())
@@ -302,8 +302,8 @@ class _Runner:
         progress = FinderProgress("mined", state.step, config.steps, mined=len(state.hard))
         self.report(progress)
 
-    def _second(self) -> SecondNet | None:
-        """The second look, trained on what the averaged network finds; None when interrupted."""
+    def _second(self) -> list[SecondNet]:
+        """The second look, trained on what the averaged network finds; none when interrupted."""
         config, seed = self.config.second, self.config.seed
         network = fused(copy.deepcopy(self.state.average).cpu())
         maker = SceneMaker(self.photos, self.config.scenes)
@@ -318,9 +318,18 @@ class _Runner:
             return self.stopping
 
         finds = collect_finds(network, maker, config, seed, found)
-        return (
-            None if finds is None else train_second(finds, config, seed, stepped, self.state.second)
-        )
+        if finds is None:
+            return []
+        starts = {network.config.own_light: network for network in self.state.second}
+        made: list[SecondNet] = []
+        for number, light in enumerate(config.own_light):
+            torch.manual_seed(seed + number)
+            start = starts.get(light) or SecondNet(SecondConfig(own_light=light))
+            network = train_second(finds, config, seed + number, stepped, start)
+            if network is None:
+                return []
+            made.append(network)
+        return made
 
     def _tell(self, losses: list[dict[str, float]], waited: float, worked: float) -> None:
         total = max(waited + worked, 1e-9)

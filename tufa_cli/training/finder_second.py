@@ -127,19 +127,22 @@ def train_second(
     seed: int,
     report: Callable[[int, float, float], bool] = lambda step, loss, right: False,
     start: SecondNet | None = None,
+    settings: SecondConfig | None = None,
 ) -> SecondNet | None:
     """A network trained on the finds, averaged over the last steps (EMA), on the CPU.
 
     report: gets the step, the mean loss and the share of right answers since the last report;
-    None comes back when it says stop. start: weights to go on from.
+    None comes back when it says stop. start: weights to go on from;
+    settings: those of a new network.
     Raises TufaError when there is no find of a face, or none of another thing.
     """
     pools = np.flatnonzero(finds.face), np.flatnonzero(~finds.face)
     if not all(map(len, pools)):
         raise TufaError("the second look needs finds of faces and of other things")
     torch.manual_seed(seed)
-    fresh = SecondConfig(own_light=config.own_light)
-    live = SecondNet(fresh) if start is None else copy.deepcopy(start).train().requires_grad_(True)
+    live = (
+        SecondNet(settings) if start is None else copy.deepcopy(start).train().requires_grad_(True)
+    )
     live = live.to(memory_format=torch.channels_last)
     average = copy.deepcopy(live).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(live.parameters(), config.lr, weight_decay=config.weight_decay)
