@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tufa_cli.data.finder_store import FinderFaces
-from tufa_cli.detect.second_look import SecondConfig
+from tufa_cli.detect.second_look import SecondConfig, SecondNet
 from tufa_cli.errors import TufaError
 from tufa_cli.training.finder_config import SecondTrainConfig
 from tufa_cli.training.finder_second import KEPT, Finds, _disturb, _meaning, train_second
@@ -80,7 +80,8 @@ def test_what_a_find_means():
 
 
 def test_a_crop_in_the_dark_is_judged_as_in_the_light(finds):
-    network = train_second(finds, CONFIG, 1, settings=SecondConfig(own_light=True))
+    torch.manual_seed(1)
+    network = train_second(finds, CONFIG, 1, start=SecondNet(SecondConfig(own_light=True)))
     assert network is not None and SecondConfig.from_dict(network.config.to_dict()).own_light
     light = torch.from_numpy(finds.pixels[:, 8:56, 8:56]).permute(0, 3, 1, 2)
     dark = light.float() * 0.5

@@ -20,7 +20,7 @@ from tufa_cli.data.finder_scenes import Scene, SceneMaker
 from tufa_cli.data.finder_store import FinderFaces
 from tufa_cli.detect.finder import find
 from tufa_cli.detect.finder_net import FinderNet
-from tufa_cli.detect.second_look import CROP, Judgement, SecondConfig, SecondNet, second_crops
+from tufa_cli.detect.second_look import CROP, Judgement, SecondNet, second_crops
 from tufa_cli.errors import TufaError
 from tufa_cli.geometry.boxes import iou
 from tufa_cli.geometry.crop import CropMap
@@ -127,22 +127,18 @@ def train_second(
     seed: int,
     report: Callable[[int, float, float], bool] = lambda step, loss, right: False,
     start: SecondNet | None = None,
-    settings: SecondConfig | None = None,
 ) -> SecondNet | None:
     """A network trained on the finds, averaged over the last steps (EMA), on the CPU.
 
     report: gets the step, the mean loss and the share of right answers since the last report;
-    None comes back when it says stop. start: weights to go on from;
-    settings: those of a new network.
+    None comes back when it says stop. start: a network to go on from.
     Raises TufaError when there is no find of a face, or none of another thing.
     """
     pools = np.flatnonzero(finds.face), np.flatnonzero(~finds.face)
     if not all(map(len, pools)):
         raise TufaError("the second look needs finds of faces and of other things")
     torch.manual_seed(seed)
-    live = (
-        SecondNet(settings) if start is None else copy.deepcopy(start).train().requires_grad_(True)
-    )
+    live = SecondNet() if start is None else copy.deepcopy(start).train().requires_grad_(True)
     live = live.to(memory_format=torch.channels_last)
     average = copy.deepcopy(live).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(live.parameters(), config.lr, weight_decay=config.weight_decay)
