@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import mmap
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,7 +53,7 @@ _FACE_WORDS = re.compile(r"face|head", re.IGNORECASE)
 class Labels(NamedTuple):
     """The face of an annotation as it stands in the file.
 
-    values: x, y, v of each point, or None. key: where they stand, for messages and for the rule
+    values: x, y, v of each point, or None (an empty list says as little). key: where they stand, for messages and for the rule
     about visibility. used: keys of the annotation that are no attributes. more: further attributes.
     """
 
@@ -79,14 +79,16 @@ def sniff_bytes(data: bytes | mmap.mmap, wanted: str) -> Sniff:
     if not data[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
         return Sniff(False, "not a JSON object")
     lacking = [key for key in KEYS if data.find(f'"{key}"'.encode()) < 0]
-    if lacking:
+    faces = [data.find(key) >= 0 for key in (b'"image_id"', b'"keypoints"')]
+    if lacking and not (lacking == ["categories"] and all(faces)):
         return Sniff(False, f"JSON without {' and '.join(lacking)}")
     if data.find(b'"face_kpts"') >= 0:
         found, reason = "coco-wholebody", "face_kpts in its annotations"
     elif data.find(b'"person"') >= 0 and _first_length(data) == HALPE_NUMBERS:
         found, reason = "halpe", "annotations with 136 keypoints of a person"
     else:
-        found, reason = "coco", "JSON with images, annotations and categories"
+        last = "keypoints" if lacking else KEYS[2]
+        found, reason = "coco", f"JSON with images, annotations and {last}"
     if found == wanted:
         return Sniff(True, reason)
     return Sniff(False, reason if wanted == "coco" else f"not one with {_SIGNS[wanted]}")
@@ -179,7 +181,8 @@ class CocoFile:
         return table
 
     def _labels(self, row: dict[str, Any]) -> Labels | None:
-        category = self.categories.get(key_of(row.get("category_id")), _NO_CATEGORY)
+        key = _one_of(row.get("category_id"), self.categories)
+        category = self.categories.get(key, _NO_CATEGORY)
         return self.pick(row, category)
 
     def _keys_with_two(self) -> set[str]:
@@ -206,8 +209,9 @@ class CocoFile:
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
                 where += f" (id {row.get('id')})"
-                if key_of(row.get("image_id")) not in known:
-                    raise ValueError(f"no image has the id {row.get('image_id')}")
+                photo = _one_of(row.get("image_id"), known)
+                if photo not in known:
+                    raise ValueError(f"no image has the id {row.get('image_id')!r:.60}")
                 labels = self._labels(row)
                 face = None if labels is None else self._face(row, labels)
             except (ValueError, TypeError, TufaError) as error:
@@ -218,7 +222,7 @@ class CocoFile:
             if labels is None:
                 tally.aside("annotations have no labelled face")
             elif tally.took(face) and face is not None:
-                faces.setdefault(key_of(row["image_id"]), []).append(face)
+                faces.setdefault(photo, []).append(face)
         tally.aside("annotations repeat another's id", repeated)
         tally.close(self.path, self.options)
         return faces
@@ -241,7 +245,7 @@ class CocoFile:
     def _face(self, row: dict[str, Any], labels: Labels) -> Face | None:
         """The face of an annotation, or None when it is not of the scheme asked for."""
         scheme, values = labels.scheme, labels.values
-        if values is None:
+        if values is None or values == []:
             values = [0] * (3 * (labels.points or self.options.points or 0))
         places, visibility = self._points(values, labels.key)
         if self.options.points is not None:
@@ -251,7 +255,7 @@ class CocoFile:
         elif labels.points and len(places) != labels.points:
             raise ValueError(f"{len(places)} keypoints, its category has {labels.points}")
         elif scheme is None and labels.key == "keypoints":
-            names = self.unknown.pop(key_of(row.get("category_id")), ())
+            names = self.unknown.pop(_one_of(row.get("category_id"), self.categories), ())
             note_names(self.options, self.path, names)
         ours = ["source"] if row.get("source") in ("manual", "auto") else []
         attributes = with_nested(row, labels.used.union(ours)) | labels.more
@@ -320,6 +324,15 @@ def key_of(identity: Any) -> str:
     if isinstance(identity, float) and identity.is_integer():
         identity = int(identity)
     return json.dumps(identity, sort_keys=True)
+
+
+def _one_of(identity: Any, known: Container[str]) -> str:
+    """An id as the key that is known: 1 may be "1" elsewhere in a file where only one of them is."""
+    key = key_of(identity)
+    if key in known:
+        return key
+    other = key_of(str(identity)) if type(identity) is int else str(identity)
+    return other if other in known else key
 
 
 def _area_of(box: Any, area: Any) -> bool:

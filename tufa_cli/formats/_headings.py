@@ -23,6 +23,9 @@ _PHOTO = frozenset(
     | {"file_name", "file", "path", "name", "name_id", "photo", "picture", "unnamed: 0"}
 )
 
+#: Of these, what pandas calls the column of the rows' numbers, where another names the photo.
+_INDEX = frozenset({"", "unnamed: 0"})
+
 #: Headings of other formats: the name of each and what tells it.
 _OTHERS = (
     ("openface", ({"x_0", "confidence", "success"}, {"x_0", "confidence", "face"})),
@@ -96,7 +99,8 @@ def _photo(names: Sequence[str], settings: Mapping[str, str], taken: set[int]) -
     free = [i for i in range(len(names)) if i not in taken]
     known = [i for i in free if names[i].lower() in _PHOTO]
     if known or (free and free[0] == 0):
-        return (known or free)[0]
+        telling = [i for i in known if names[i].lower() not in _INDEX]
+        return (telling or known or free)[0]
     raise ValueError("no column names the photo (setting image-col)")
 
 

@@ -8,7 +8,7 @@ result that is no point.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -45,18 +45,31 @@ class Region:
 
 @dataclass
 class Results:
-    """What the results of a photo say. size: width and height; answers: about the whole photo."""
+    """What the results of a photo say.
+
+    size: width and height; answers: about the whole photo; photo_size: of the photo itself.
+    """
 
     regions: list[Region] = field(default_factory=list)
     relations: list[tuple[str, str]] = field(default_factory=list)
     answers: dict[str, Any] = field(default_factory=dict)
     size: tuple[int, int] | None = None
     problems: list[str] = field(default_factory=list)
+    photo_size: Callable[[], tuple[int, int] | None] = lambda: None
 
 
-def parse_results(rows: Sequence[Any], where: str, first_pixel: int, tally: Tally) -> Results:
-    """The results of one annotation or prediction; those that are wrong are told in words."""
-    found = Results()
+def parse_results(
+    rows: Sequence[Any],
+    where: str,
+    first_pixel: int,
+    tally: Tally,
+    photo_size: Callable[[], tuple[int, int] | None] = lambda: None,
+) -> Results:
+    """The results of one annotation or prediction; those that are wrong are told in words.
+
+    photo_size: looks at the photo itself, for results that do not say how large it is.
+    """
+    found = Results(photo_size=photo_size)
     by_id: dict[str, Region] = {}
     answers: list[tuple[str, str, Any]] = []
     for number, row in enumerate(rows):
@@ -155,14 +168,7 @@ def _region(
     turned = one_number(row.get("image_rotation"), "image_rotation")
     if turned:
         raise ValueError(f"the photo was turned by {turned:g} degrees, which is not read")
-    size = numbers(
-        [row.get("original_width"), row.get("original_height")], "original_width/height", 2
-    )
-    assert size is not None
-    if not (size > 0).all():
-        raise ValueError("original_width or original_height is not a size")
-    if found.size is None:
-        found.size = (int(size[0]), int(size[1]))
+    size = _size(row, found)
     is_point = kind in _POINTS
     keys = ("x", "y") if is_point else ("x", "y", "width", "height")
     place = numbers([value.get(key) for key in keys], "/".join(keys), len(keys))
@@ -186,6 +192,25 @@ def _region(
         auto=row.get("origin") == "prediction",
         meta=entry(row, "meta", dict, "an object") or {},
     )
+
+
+def _size(row: dict[str, Any], found: Results) -> NDArray[np.float64]:
+    """(2,) width and height that a region's percents are of; raises ValueError."""
+    sides = [row.get("original_width"), row.get("original_height")]
+    if sides == [None, None]:
+        # What was made for an import need not say it: Label Studio looks at the photo.
+        if found.size is None:
+            found.size = found.photo_size()
+        if found.size is None:
+            raise ValueError("no original_width and original_height, and its photo is not there")
+        return np.array(found.size, dtype=np.float64)
+    size = numbers(sides, "original_width/height", 2)
+    assert size is not None
+    if not (size > 0).all():
+        raise ValueError("original_width or original_height is not a size")
+    if found.size is None:
+        found.size = (int(size[0]), int(size[1]))
+    return size
 
 
 def drafts_of(results: Results, predicted: bool, tally: Tally) -> list[Draft]:
@@ -238,7 +263,8 @@ def _groups(results: Results) -> list[list[Region]]:
     """The regions of each face, faces in the order of their first region."""
     regions = results.regions
     known = {region.identity for region in regions if not region.is_point}
-    if any(region.parent in known for region in regions if region.is_point):
+    parents = {region.parent for region in regions if region.is_point and region.parent}
+    if parents & known or (parents and not known):  # rectangles may have been left out
         keys = [region.parent or "" if region.is_point else region.identity for region in regions]
     elif results.relations:
         keys = _by_relation(results)

@@ -42,6 +42,7 @@ def point_names(scheme: str | None, count: int) -> list[str]:
 
 def note_names(options: ReadOptions, where: Path | None, names: Sequence[str]) -> None:
     """Say that the names of points are not kept, unless they are mere numbers."""
+    names = [name for name in names if name]
     if names and not all(name.isdigit() for name in names):
         start = "" if where is None else f"{where}: "
         options.note(

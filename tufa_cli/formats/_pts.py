@@ -1,7 +1,8 @@
 """The text that ``pts`` and ``merl-rav`` share, and the one-file-per-face layout of three formats.
 
 The shape is iBUG's: ``version: 1``, ``n_points: N``, ``{``, N lines ``x y``, ``}``; real files also
-come with other spacing, without a header, with CRLF and with more columns.
+come with other spacing, without a header, with CRLF, with more columns, with a comma between the
+numbers, with lines of comment (``#`` or ``//``), and with the braces on another's line.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ SUFFIXES = (".pts",)
 #: Folder of a 300VW video's annotations.
 FRAMES = "annot"
 _FRAME = re.compile(r"\d{6}\.pts")
+_BRACE = re.compile(r"([{}])")
 
 #: Where files wait for their names, while a folder is filled.
 _NUMBERED = ".faces"
@@ -53,10 +55,7 @@ def parse_pts(path: Path, points: int | None = None) -> tuple[FloatArray, list[i
     places: list[int] = []
     declared: int | None = None
     opened = closed = 0
-    for line, text in enumerate(lines, start=1):
-        text = text.strip()
-        if not text:
-            continue
+    for line, text in _tokens(lines):
         key, colon, value = text.partition(":")
         if closed:
             raise InputError(path, "text after the closing brace", line)
@@ -82,6 +81,18 @@ def parse_pts(path: Path, points: int | None = None) -> tuple[FloatArray, list[i
     return np.array(rows, dtype=np.float64), places
 
 
+def _tokens(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Line numbers and texts, a brace by itself; blank lines and comments are left out."""
+    for line, text in enumerate(lines, start=1):
+        text = text.strip()
+        if text.startswith(("#", "//")):
+            continue
+        if "{" in text or "}" in text:
+            yield from ((line, part) for part in map(str.strip, _BRACE.split(text)) if part)
+        elif text:
+            yield line, text
+
+
 def _header(path: Path, key: str, value: str, line: int, declared: int | None) -> int | None:
     if key == "version":
         return declared
@@ -94,6 +105,8 @@ def _header(path: Path, key: str, value: str, line: int, declared: int | None) -
 
 def _row(path: Path, text: str, line: int) -> tuple[float, float]:
     columns = text.split()
+    if text.count(",") == 1 and len(text.replace(",", " ").split()) == 2:
+        columns = text.replace(",", " ").split()
     if len(columns) < 2:
         raise InputError(path, f"expected two numbers, found '{text[:40]}'", line)
     try:

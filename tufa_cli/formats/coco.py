@@ -130,7 +130,7 @@ def pick(row: dict[str, Any], category: Category) -> Labels | None:
     """The keypoints of an annotation, or COCO-WholeBody's face; None where neither is meant."""
     if "face_kpts" in row:
         return pick_wholebody(row, category)
-    box = None if row.get("bbox_source") == BOX_FROM_POINTS else row.get("bbox")
+    box = None if row.get("bbox_source") == BOX_FROM_POINTS else row.get("bbox") or None
     values = row.get("keypoints")
     if values is None and not (category.points or category.faces or "keypoints" in row):
         return None  # a box or a mask of something

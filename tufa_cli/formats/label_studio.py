@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -157,7 +158,7 @@ class _File:
         kind, chosen = self._chosen(row, tally)
         rows = (entry(chosen, "result", list, "a list") or []) if chosen is not None else []
         where = f"[{number}].{kind}"
-        results = parse_results(rows, where, self.first_pixel, tally)
+        results = parse_results(rows, where, self.first_pixel, tally, partial(self._size, row))
         return _Task(number, row, results, kind.startswith("predictions"))
 
     def _chosen(self, row: dict[str, Any], tally: Tally) -> tuple[str, dict[str, Any] | None]:
@@ -201,6 +202,10 @@ class _File:
             root=str(self.root),
             attributes=others | task.results.answers,
         )
+
+    def _size(self, row: dict[str, Any]) -> tuple[int, int] | None:
+        path = self._photo(row)
+        return photo_size(AnnotatedImage(path, root=str(self.root)))
 
     def _photo(self, row: dict[str, Any]) -> str:
         """The photo's path; the prefix that Label Studio gives to uploads is taken away."""

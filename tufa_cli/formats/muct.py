@@ -144,7 +144,7 @@ def _parse(text: str, count: int) -> tuple[str, NDArray[np.float64], int]:
         raise ValueError(f"expected {2 * count + 2} cells, found {len(cells)}")
     if not cells[0]:
         raise ValueError("the name of the photo is missing")
-    if not re.fullmatch("[0-9a-fA-F]{1,15}", cells[1]):
+    if not re.fullmatch("(0[xX])?[0-9a-fA-F]{1,15}", cells[1]):
         raise ValueError(f"tag '{cells[1][:40]}' is not a hexadecimal number")
     values = np.array(numbers(cells[2:]), dtype=np.float64).reshape(-1, 2)
     return cells[0], values, int(cells[1], 16)

@@ -43,7 +43,9 @@ def _sniff_file(path: Path) -> Sniff:
     numbers = next((i for i, field in enumerate(fields) if not is_number(field)), len(fields))
     if numbers in (_COORDINATES, _LONG) and len(fields) > numbers:
         return Sniff(True, f"its first line has {numbers + 1} fields, a name last")
-    return Sniff(False, "its first line is not 206 or 196 numbers and a name")
+    reason = "its first line is not 206 or 196 numbers and a name"
+    meant = _COORDINATES - 20 < numbers < len(fields) < _LONG + 20
+    return Sniff(False, f"{reason}, but {numbers} and one" if meant else reason, near=meant)
 
 
 def sniff(path: Path) -> Sniff:
