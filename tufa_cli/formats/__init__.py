@@ -29,6 +29,7 @@ from tufa_cli.formats._json import load_json
 from tufa_cli.formats._losses import Losses, Preparation, losses_in, remarks_on
 from tufa_cli.formats._plugins import ENTRY_POINTS, clashes, load_plugin, plugins
 from tufa_cli.formats._xml import check_xml
+from tufa_cli.formats._zip import is_zip
 from tufa_cli.schemes import Scheme, get_scheme
 
 __all__ = [
@@ -161,6 +162,9 @@ def choose_format(path: Path | str) -> str:
     if near:
         raise InputError(path, f"cannot be read as {'; nor as '.join(near)}")
     _check_whole(Path(path))
+    if is_zip(Path(path)):
+        problem = "a zip archive in which nothing known was found"
+        raise InputError(path, problem, hint="unpack it and give the folder, or a file of it")
     raise InputError(
         path,
         "looks like none of the known formats",

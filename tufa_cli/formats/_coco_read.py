@@ -53,8 +53,9 @@ _FACE_WORDS = re.compile(r"face|head", re.IGNORECASE)
 class Labels(NamedTuple):
     """The face of an annotation as it stands in the file.
 
-    values: x, y, v of each point, or None (an empty list says as little). key: where they stand, for messages and for the rule
-    about visibility. used: keys of the annotation that are no attributes. more: further attributes.
+    values: x, y, v of each point; None or an empty list where nobody labelled any. key: where they
+    stand, for messages and for the rule about visibility. used: keys of the annotation that are no
+    attributes. more: further attributes.
     """
 
     values: Any
@@ -327,7 +328,7 @@ def key_of(identity: Any) -> str:
 
 
 def _one_of(identity: Any, known: Container[str]) -> str:
-    """An id as the key that is known: 1 may be "1" elsewhere in a file where only one of them is."""
+    """An id as the key that is known: 1 may be "1" elsewhere, where a file has but one of them."""
     key = key_of(identity)
     if key in known:
         return key

@@ -47,7 +47,7 @@ def _sniff_file(path: Path) -> Sniff:
 
 def sniff(path: Path) -> Sniff:
     """Yes for a JSON object with images, annotations and categories, or CVAT's zip with one."""
-    if path.suffix.lower() == ".zip" and path.is_file():
+    if _zip.is_zip(path):
         return _sniff_zip(path)
     return sniff_any(path, SUFFIXES, _sniff_file)
 
@@ -76,7 +76,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     several); it is an InputError when none is left. Of a zip only the JSON is read: the photos are
     looked for where it was unpacked, beside it or in a folder of its name.
     """
-    if source.suffix.lower() == ".zip" and source.is_file():
+    if _zip.is_zip(source):
         yield from _read_zip(source, options)
         return
     for file in _with_points(source, options):

@@ -7,7 +7,8 @@ rectangle with the same ``group_id``, or the only one in a photo with one face. 
 two decimals; we write all digits.
 
 Beside OUT.xml goes OUT.cvat-labels.json, the labels to paste into a new task as raw JSON: CVAT
-takes annotations only for labels it has. "CVAT for video" (tracks) is refused.
+takes annotations only for labels it has. "CVAT for video" (tracks) is refused. Its exports are zips
+with ``annotations.xml`` in them, which is read there; photos are looked for where it was unpacked.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError
@@ -27,6 +28,7 @@ from tufa_cli.formats._files import first_root, headed, list_files, number, phot
 from tufa_cli.formats._json import from_text, is_json, to_text
 from tufa_cli.formats._names import NAMES_SETTING, Orders, Told, scheme_named
 from tufa_cli.formats._xml import At, Node, XmlRecords, attribute_values, first_tags
+from tufa_cli.formats._zip import Member, is_zip, members
 from tufa_cli.writing import check_writable, write_text
 
 NAME = "cvat"
@@ -34,6 +36,7 @@ TITLE = "CVAT for images 1.1, XML with skeletons or points, 0-based"
 CAPABILITIES = replace(EVERYTHING, confidence=False, image_attributes=False, streams=True)
 SETTINGS = {**NAMES_SETTING}
 SUFFIXES = (".xml",)
+_NO_MEMBER = "a zip without annotations.xml in it"
 
 
 def _sniff_file(path: Path) -> Sniff:
@@ -46,14 +49,28 @@ def _sniff_file(path: Path) -> Sniff:
 
 
 def sniff(path: Path) -> Sniff:
-    """Yes for XML whose root is ``<annotations>`` with what CVAT puts in it."""
+    """Yes for XML whose root is ``<annotations>`` with what CVAT puts in it, or a zip with one."""
+    if is_zip(path):
+        try:
+            return _sniff_file(_members(path)[0])
+        except InputError as error:
+            return Sniff(False, error.problem, near=error.problem != _NO_MEMBER)
     return sniff_any(path, SUFFIXES, _sniff_file)
 
 
 def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     """One record per ``<image>``; photos are looked for beside the XML and in ``images``."""
-    for file in list_files(source, SUFFIXES, _sniff_file):
+    files = _members(source) if is_zip(source) else list_files(source, SUFFIXES, _sniff_file)
+    for file in files:
         yield from _File(file, options).records()
+
+
+def _members(archive: Path) -> list[Path]:
+    """The ``annotations.xml`` in a zip, which open as paths do; raises InputError for none."""
+    names = [name for name in members(archive) if PurePosixPath(name).name == "annotations.xml"]
+    if not names:
+        raise InputError(archive, _NO_MEMBER)
+    return [cast(Path, Member(archive, name)) for name in names]
 
 
 class _File:

@@ -32,6 +32,7 @@ from tufa_cli.formats._yolo import (
     YAML_SUFFIXES,
     DataSet,
     Item,
+    absent,
     find_yaml,
     items,
     read_yaml,
@@ -94,6 +95,8 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
             f"{data.path}: {' and '.join(unkept)} are not kept, as the points are of no known "
             "scheme; --from-scheme names one"
         )
+    for key in absent(data, options.root):
+        options.note(f"{data.path}: {key} is left out, as there is no {data.raw.get(key)}")
     reading = _Reading(data, options)
     for item in items(data, options.root):
         try:
