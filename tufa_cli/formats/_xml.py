@@ -251,11 +251,11 @@ def first_tags(path: Path, count: int = 12) -> list[str]:
     return tags[:count]
 
 
-def attribute_values(path: Path, tag: str, name: str) -> list[str]:
+def attribute_values(path: Path, tag: str, name: str, most: int | None = None) -> list[str]:
     """The different values of an attribute in all elements of this tag, as they first occur.
 
-    One pass without keeping any element; stops where the file is broken, for the reading that
-    follows says so better.
+    most: how many are enough. One pass without keeping any element; stops where the file is broken,
+    for the reading that follows says so better.
     """
     parser = _parser(path)
     values: dict[str, None] = {}
@@ -267,10 +267,11 @@ def attribute_values(path: Path, tag: str, name: str) -> list[str]:
     parser.StartElementHandler = start
     try:
         for _ in _feed_all(parser, path):
-            pass
+            if most is not None and len(values) >= most:
+                break
     except InputError:
         pass
-    return list(values)
+    return list(values)[:most]
 
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"}

@@ -81,22 +81,33 @@ def sniff(path: Path) -> Sniff:
 
 def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     """One record per ``<image>``, also where it has no box; photos relative to the XML."""
-    for file in list_files(source, SUFFIXES, _sniff_file):
-        yield from _File(file, options).records()
+    seen: set[int] = set()
+    for file in _with_parts(source, options):
+        yield from _File(file, options, seen).records()
+
+
+def _with_parts(source: Path, options: ReadOptions) -> list[Path]:
+    """The files to read. dlib's own examples have boxes and boxes with parts of the same photos in
+    one folder: where some files have parts, the others would only repeat photos."""
+    files = list(list_files(source, SUFFIXES, _sniff_file))
+    found = [file for file in files if len(files) < 2 or attribute_values(file, "part", "name", 1)]
+    if len(found) in (0, len(files)):
+        return files
+    options.note(f"{source}: {len(files) - len(found)} files without parts not read")
+    return found
 
 
 class _File:
     """One XML file while it is read."""
 
-    def __init__(self, path: Path, options: ReadOptions) -> None:
-        self.path, self.options = path, options
+    def __init__(self, path: Path, options: ReadOptions, seen: set[int]) -> None:
+        self.path, self.options, self.seen = path, options, seen
         self.first_pixel = options.base(CAPABILITIES.index_base)
         self.take_ignored = one_of(options, "ignored", ("attribute", "faces")) == "faces"
         self.tally = Tally()
         self.told = Told()
         self.orders = Orders(options, self._survey, by_text=True)
         self.latin = False
-        self.seen: set[int] = set()
 
     def _survey(self, label: str | frozenset[str] | None) -> list[str]:
         names = attribute_values(self.path, "part", "name")
@@ -121,8 +132,9 @@ class _File:
             except ValueError as error:
                 self._failed(error, node)
                 continue
-            self.tally.aside("photos are named more than once", hash(image.path) in self.seen)
-            self.seen.add(hash(image.path))
+            photo = hash((image.root, image.path))
+            self.tally.aside("photos are named more than once", photo in self.seen)
+            self.seen.add(photo)
             yield image
         self.tally.close(self.path, self.options)
 
