@@ -64,9 +64,10 @@ def _sniff_zip(path: Path) -> Sniff:
 
 
 def _documents(path: Path) -> list[str]:
-    """The annotation files in a zip."""
+    """The annotation files in a zip; of the same photos, those of keypoints only."""
     names = map(PurePosixPath, _zip.members(path))
-    return [str(n) for n in names if n.parent.name == "annotations" and n.suffix == ".json"]
+    found = [n for n in names if n.parent.name == "annotations" and n.suffix == ".json"]
+    return [str(n) for n in [n for n in found if _subset(n.stem)] or found]
 
 
 def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
