@@ -236,10 +236,22 @@ def test_csv_of_pandas_with_its_index(put: Put) -> None:
     assert image.faces[0].points_px.tolist() == [[1, 2], [3, 4]]
 
 
-def test_muct_tags_as_the_authors_write_hexadecimal(put: Put) -> None:
+def muct(tag: str, x: int, y: int) -> str:
     head = "name,tag," + ",".join(f"x{i:02d},y{i:02d}" for i in range(76))
-    row = "i000qa-fn,0x0010," + ",".join("1,2" for _ in range(76))
-    assert only(put("muct76-opencv.csv", f"{head}\n{row}\n")).faces[0].attributes == {"tag": 16}
+    return f"{head}\ni000qa-fn,{tag}" + f",{x},{y}" * 76 + "\n"
+
+
+def test_muct_tag_with_the_sign_of_hexadecimal(put: Put) -> None:
+    assert only(put("muct76-opencv.csv", muct("0x0010", 1, 2))).faces[0].attributes == {"tag": 16}
+
+
+def test_folder_of_muct_has_one_table_twice(put: Put, tmp_path: Path) -> None:
+    put("muct76-opencv.csv", muct("0000", 200, 350))
+    put("muct76.csv", muct("0000", -40, -30))
+    notes: list[str] = []
+    images = list(read(tmp_path, on_note=notes.append))
+    assert {tuple(face.points_px[0]) for image in images for face in image.faces} == {(200, 350)}
+    assert f"{tmp_path}: 1 photos stand in several of its lists" in notes
 
 
 def test_wflw_line_with_a_number_too_few_is_said_to_be_one(put: Put) -> None:
@@ -257,6 +269,19 @@ def test_data_yaml_that_names_a_part_that_is_not_there(put: Put, tmp_path: Path)
     (image,) = read(tmp_path, on_note=notes.append)
     assert image.faces[0].points_px.tolist() == [[8, 12]]
     assert notes == [f"{tmp_path / 'data.yaml'}: test is left out, as there is no images/test"]
+
+
+def test_text_of_label_studio_is_no_photo(put: Put) -> None:
+    task = {"data": {"text": "two words"}, "annotations": [{"result": []}]}
+    with pytest.raises(InputError, match="its data names no photo"):
+        list(read(put("a.json", json.dumps([task]))))
+
+
+def test_labelme_labels_that_are_numbers(put: Put) -> None:
+    shapes = [{"label": i, "points": [[i, 2]], "shape_type": "point"} for i in (1, 0)]
+    document = {"shapes": shapes, "imagePath": "a.jpg", "imageHeight": 9, "imageWidth": 9}
+    (face,) = only(put("a.json", json.dumps(document | {"version": "5.0", "flags": {}}))).faces
+    assert face.points_px.tolist() == [[0, 2], [1, 2]]
 
 
 def test_unnamed_points_are_not_said_to_lose_their_names(put: Put) -> None:

@@ -230,7 +230,9 @@ def _path_of(row: dict[str, Any]) -> tuple[str, str]:
     if not isinstance(value, str):
         words = [word for word in data.values() if isinstance(word, str)]
         photos = [w for w in words if urlsplit(w).path.lower().endswith(PHOTO_SUFFIXES)]
-        value = (photos or words or [""])[0]
+        value = (photos or [word for word in words if "/" in word] or [""])[0]
+        if not value:
+            raise ValueError("its data names no photo")
     if value.startswith("data:"):
         raise ValueError("the photo lies in the task itself; its name is not known")
     parts = urlsplit(value)

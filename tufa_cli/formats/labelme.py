@@ -194,6 +194,8 @@ class _Folder:
 
     def _add(self, draft: Draft, shape: dict[str, Any], tally: Tally) -> None:
         label = shape.get("label")
+        if type(label) is int:  # what scripts write that number the points
+            label = str(label)
         if not isinstance(label, str) or not label.strip():
             raise ValueError("label is missing")
         kind = shape.get("shape_type")

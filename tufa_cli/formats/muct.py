@@ -34,7 +34,7 @@ from tufa_cli.formats._files import (
     sniff_any,
     write_lines,
 )
-from tufa_cli.formats._lists import PhotoRows, whole_value
+from tufa_cli.formats._lists import PhotoRows, Repeats, whole_value
 from tufa_cli.formats._text import text_lines
 
 NAME = "muct"
@@ -67,11 +67,13 @@ def sniff(path: Path) -> Sniff:
 
 def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     """One record per row; photos are looked for in ``jpg``, ``images`` and beside the table."""
+    repeats = Repeats()
     for file in list_files(source, SUFFIXES, _sniff_file):
-        yield from _read_file(file, options)
+        yield from _read_file(file, options, repeats)
+    repeats.tell(source, options)  # the authors' folder has one table in two ways of counting
 
 
-def _read_file(file: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
+def _read_file(file: Path, options: ReadOptions, repeats: Repeats) -> Iterator[AnnotatedImage]:
     count = _count(file, options)
     centred = _is_centred(file, count)
     if centred:
@@ -79,7 +81,9 @@ def _read_file(file: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     first_pixel = options.base(CAPABILITIES.index_base)
     root = options.root
     mirrored = 0
-    for rows in PhotoRows(file, _name, header=1):
+    photos = PhotoRows(file, _name, header=1)
+    repeats.add(photos)
+    for rows in photos:
         try:
             (line, text), *again = rows
             if again:
