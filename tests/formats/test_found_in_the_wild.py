@@ -271,6 +271,20 @@ def test_data_yaml_that_names_a_part_that_is_not_there(put: Put, tmp_path: Path)
     assert notes == [f"{tmp_path / 'data.yaml'}: test is left out, as there is no images/test"]
 
 
+@pytest.mark.parametrize("start", ["", "./", "data/", "/of/another/machine/"])
+def test_list_of_photos_that_begins_elsewhere(put: Put, tmp_path: Path, start: str) -> None:
+    put("data.yaml", "train: train.txt\nnames: [a]\nkpt_shape: [1, 3]\n")
+    put("train.txt", f"{start}images/train/a.png\n{start}images/train/gone.png\n")
+    put("labels/train/a.txt", "0 0.5 0.5 0.5 0.5 0.25 0.5 2\n")
+    (tmp_path / "images/train").mkdir(parents=True)
+    Image.new("RGB", (32, 24)).save(tmp_path / "images/train/a.png")
+    notes: list[str] = []
+    first, second = read(tmp_path, on_note=notes.append)
+    assert first.faces[0].points_px.tolist() == [[8, 12]]
+    assert second.faces == ()
+    assert any("1 photos are not there, and no labels of theirs either" in note for note in notes)
+
+
 def test_text_of_label_studio_is_no_photo(put: Put) -> None:
     task = {"data": {"text": "two words"}, "annotations": [{"result": []}]}
     with pytest.raises(InputError, match="its data names no photo"):

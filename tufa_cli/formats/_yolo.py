@@ -305,15 +305,22 @@ def _below(folder: Path) -> Iterator[str]:
 
 
 def _listed(path: Path, root: Path | None, split: str | None) -> Iterator[Item]:
-    """Photos of a text with a path a line; "./" begins at the text's folder."""
+    """Photos of a text with a path a line; "./" begins at the text's folder.
+
+    Of a path from another machine, or that begins at another folder (CVAT's ``data/images``), as
+    much of the end is taken as leads to a photo or its labels.
+    """
     seen: set[int] = set()
     for line, _, text in text_lines(path):
-        photo = Path(text.strip().replace("\\", "/"))
+        given = Path(text.strip().replace("\\", "/"))
         try:
-            if not photo.is_absolute():
-                photo = path.parent / stored_name(photo.as_posix(), "the photo's name")
+            if not given.is_absolute():
+                given = Path(stored_name(given.as_posix(), "the photo's name"))
         except ValueError as error:
             raise InputError(path, str(error), line) from None
+        tails = (Path(*given.parts[start:]) for start in range(max(1, len(given.parts) - 1)))
+        places = [path.parent / tail for tail in tails if ".." not in tail.parts]
+        photo = next((place for place in places if _is_known(place)), path.parent / given)
         if hash(photo) in seen:
             continue
         seen.add(hash(photo))
@@ -322,6 +329,10 @@ def _listed(path: Path, root: Path | None, split: str | None) -> Iterator[Item]:
         where = folder if root is None else _own_root(root, folder)
         labels = file if is_photo(file) else None
         yield Item(name, where, is_photo(where / name), labels, split)
+
+
+def _is_known(photo: Path) -> bool:
+    return is_photo(photo) or is_photo(labels_of(photo))
 
 
 def _split_path(photo: Path) -> tuple[Path, str]:

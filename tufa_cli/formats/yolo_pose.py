@@ -98,11 +98,15 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     for key in absent(data, options.root):
         options.note(f"{data.path}: {key} is left out, as there is no {data.raw.get(key)}")
     reading = _Reading(data, options)
+    lost = 0
     for item in items(data, options.root):
+        lost += item.labels is None and not item.found
         try:
             yield reading.record(item)
         except InputError as error:
             options.failed(error)
+    if lost:
+        options.note(f"{data.path}: {lost} photos are not there, and no labels of theirs either")
     if reading.repeated:
         options.note(f"{data.path}: {reading.repeated} rows repeat another, and are left out")
 
