@@ -285,6 +285,25 @@ def test_list_of_photos_that_begins_elsewhere(put: Put, tmp_path: Path, start: s
     assert any("1 photos are not there, and no labels of theirs either" in note for note in notes)
 
 
+def supervisely_graph() -> str:
+    face = {"classTitle": "face", "tags": [], "nodes": {"u": {"loc": [1.5, 2]}}}
+    size = {"height": 8, "width": 9}
+    return json.dumps({"description": "", "tags": [], "size": size, "objects": [face]})
+
+
+def test_supervisely_kinds_are_the_classes(put: Put, tmp_path: Path) -> None:
+    nodes = {"nodes": {"u": {"label": "0", "loc": [0, 0]}}}
+    known = {"title": "face", "shape": "graph", "geometry_config": nodes}
+    put("meta.json", json.dumps({"classes": [known], "tags": []}))
+    put("ds/ann/a.jpg.json", supervisely_graph())
+    assert only(tmp_path).faces[0].points_px.tolist() == [[1.5, 2]]
+
+
+def test_supervisely_annotation_alone_is_said_to_lack_its_project(put: Put) -> None:
+    with pytest.raises(InputError, match=r"as supervisely: no meta.json"):
+        choose_format(put("a.jpg.json", supervisely_graph()))
+
+
 def test_text_of_label_studio_is_no_photo(put: Put) -> None:
     task = {"data": {"text": "two words"}, "annotations": [{"result": []}]}
     with pytest.raises(InputError, match="its data names no photo"):

@@ -30,6 +30,7 @@ from tufa_cli.formats._json import (
     dump_json,
     entry,
     from_text,
+    json_lacks,
     load_json,
     numbers,
     one_number,
@@ -96,7 +97,9 @@ def sniff(path: Path) -> Sniff:
     """Yes for a project's folder (meta.json and ann folders), a dataset of it, or its meta.json."""
     project = _project(path)
     if project is None:
-        return Sniff(False, f"no {META} in the folder or above it")
+        alone = path.suffix.lower() == ".json" and path.is_file()
+        near = alone and json_lacks(path, b"{", ("objects", "classTitle", "size")) is None
+        return Sniff(False, f"no {META} in the folder or above it", near=near)
     try:
         data = load_json(project / META)
     except InputError as error:
@@ -121,6 +124,7 @@ class _Class:
 
     def __init__(self, row: dict[str, Any]) -> None:
         self.title = str(row.get("title"))
+        self.shape = row.get("shape")
         config = row.get("geometry_config")
         nodes = config.get("nodes") if isinstance(config, dict) else None
         self.names: dict[str, str] = {}
@@ -215,6 +219,9 @@ class _Project:
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
                 kind, key = row.get("geometryType"), row.get("instance")
+                if kind is None:  # annotations of the first versions leave it to the class
+                    known = self.classes.get(str(row.get("classTitle")))
+                    kind = None if known is None else known.shape
                 key = str(key) if key is not None else None
                 if kind == "graph":
                     graphs.append((key, self._graph(row, where)))
