@@ -222,9 +222,26 @@ def _print(found: Alignment, bare: list[str], output: Path) -> None:
             for key, row in found.plane.report["schemes"].items()
         ),
     )
+    shares = [pair.nearest_after for pair in found.residuals if pair.nearest_after is not None]
+    if shares:
+        count = sum(pair.equal_points for pair in found.residuals)
+        before, after = (
+            sum(pair.equal_points * getattr(pair, when) for pair in found.residuals) / count
+            for when in ("before", "after")
+        )
+        click.echo(
+            f"All pairs together: {before:.2f} % before, {after:.2f} % after; "
+            f"the nearest is right for {sum(shares) / len(shares):.1%}"
+        )
     if bare:
         click.echo(f"Placed by meaning alone: {', '.join(bare)}")
     click.echo(f"Plane written to {output}")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 _TITLES = {
@@ -235,7 +252,7 @@ _TITLES = {
 
 def _print_checks(key: str, rows: list[dict[str, Any]]) -> None:
     if rows:
-        cells = [["" if v is None else str(v) for v in row.values()] for row in rows]
+        cells = [[_cell(value) for value in row.values()] for row in rows]
         _table(_TITLES[key], list(rows[0]), cells)
     if key == "held_out_places" and rows:
         points = sum(row["points"] for row in rows)

@@ -117,6 +117,8 @@ def _read_any_plane(path: Path) -> Plane:
 
 
 def _print(report: dict[str, Any]) -> None:
+    from tufa_cli.schemes.onto_names import not_known
+
     free = report["free_places"]
     places = f", {free} of them on no part" if free else ""
     click.echo(f"{report['output']}: {report['name']}, {report['points']} points{places}", err=True)
@@ -136,5 +138,4 @@ def _print(report: dict[str, Any]) -> None:
     if report.get("folded_triangles"):
         click.echo(f"Warning: the points fold over {report['folded_triangles']} times", err=True)
     if report["unknown_names"]:
-        names = ", ".join(report["unknown_names"][:8])
-        click.echo(f"Hint: names that are no part's: {names}", err=True)
+        click.echo(f"Hint: {not_known(report['unknown_names'])}", err=True)
