@@ -51,7 +51,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "placed by meaning alone. May be repeated.",
 )
 @click.option("--name", help="Name of the plane, or scheme  [default: the output's name]")
-@click.option("--plot", type=_FILE, help="Picture of the plane with numbered points.")
+@click.option(
+    "--plot", type=_FILE, help="Picture of the plane with numbered points (.png, .jpg, .svg)."
+)
 @click.option(
     "--cross-check",
     is_flag=True,
@@ -106,9 +108,11 @@ def align(
     from tufa_cli.schemes.meanshapes import merge_shapes, read_shapes
     from tufa_cli.writing import check_writable, write_text
 
-    for path in (output, plot):
-        if path is not None:
-            check_writable(path, overwrite)
+    check_writable(output, overwrite)
+    if plot is not None:
+        from tufa_cli.images.plots import check_picture
+
+        check_picture(plot, overwrite, svg=True)
     given = {scheme.name: scheme for scheme in map(get_scheme, extra)}
     means = merge_shapes({str(path): read_shapes(path) for path in shapes})
     layouts = {key: given.get(key) or _known(key) for key in means}
@@ -123,10 +127,10 @@ def align(
     layouts |= {scheme.name: scheme for scheme in bare}
     write_text(output, plane.to_json(), overwrite)
     if plot is not None:
-        from tufa_cli.images.plots import plane_picture, write_picture
+        from tufa_cli.images.plots import write_plane
 
         edges = {key: scheme.skeleton for key, scheme in layouts.items()}
-        write_picture(plot, plane_picture(plane.anchors, edges), overwrite)
+        write_plane(plot, plane.anchors, edges, overwrite)
     checks = _cross_check(means, layouts) if cross_check else {}
     if as_json:
         report = {"output": str(output), "name": plane.name, **plane.report, **checks}
