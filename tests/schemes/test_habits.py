@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -78,3 +80,24 @@ def test_missing_points_neither_move_nor_stop_the_others():
 def test_the_file_says_what_is_unknown():
     text = habits_to_json("wflw98", {"mine": (np.array([[0.1, 0], [np.nan, 0]]), "nobody")})
     assert '"offsets": [[0.1, 0.0], null]' in text
+
+
+def test_made_points_are_nearer_to_peoples_labels(shared):
+    """98 points (by networks) of 300-W photos into 68, beside people's 68; see the docs' table."""
+    from tufa_cli.formats import read
+
+    with np.load(shared / "data" / "pseudo" / "wflw98.npz") as file:
+        found = dict(zip(map(str, file["photos"]), file["points_px"], strict=True))
+    people = {
+        f"300w/afw/{Path(str(image.path)).name}": image.faces[0].points_px
+        for image in read(shared / "data" / "300w" / "afw", "pts", scheme="ibug68")
+    }
+    both = sorted(set(found) & set(people))
+    labels = np.array([people[photo] for photo in both])
+    eyes = np.linalg.norm(labels[:, 36] - labels[:, 45], axis=1)[:, None]
+    errors = []
+    for way in (transfer(WAY.source, WAY.target), WAY):
+        made = way.apply(np.array([found[photo] for photo in both], dtype=np.float64))
+        errors.append((np.linalg.norm(made - labels, axis=2) / eyes).mean())
+    assert len(both) > 100
+    assert errors[1] < 0.97 * errors[0]
