@@ -216,7 +216,8 @@ def _check_formats(given: dict[str, Any]) -> None:
     """Raise TufaError for a target that is not written; warn of formats that cannot be used."""
     from tufa_cli.formats import check_writes, get_format, plugin_problems
 
-    check_writes(get_format(given["target_format"]))  # a wrong name should not cost a long read
+    # A wrong name should not cost a long read.
+    check_writes(get_format(given["target_format"]), given["to_setting"])
     if given["source_format"] == "auto":
         for problem in plugin_problems():
             click.echo(f"Warning: {problem}", err=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from tufa_cli.annotation import AnnotatedImage
-from tufa_cli.errors import InputError, OutputError, TufaError, UnknownNameError
+from tufa_cli.errors import InputError, TufaError, UnknownNameError, UsageError
 from tufa_cli.formats._base import (
     MISSING_POLICIES,
     Capabilities,
@@ -256,11 +256,12 @@ def _check_settings(chosen: Format, kind: str, given: Mapping[str, str]) -> None
             raise UnknownNameError(f"setting of {chosen.NAME}", name, known, hint)
 
 
-def check_writes(chosen: Format) -> None:
-    """Raise OutputError for a format that is read but not written."""
+def check_writes(chosen: Format, settings: Mapping[str, str]) -> None:
+    """Raise UsageError for a format that is read but not written, or has no such settings."""
+    _check_settings(chosen, "WRITE_SETTINGS", settings)
     reason = chosen.CAPABILITIES.read_only
     if reason is not None:
-        raise OutputError(f"{chosen.NAME} is read only: {reason}", "write coco, which holds it all")
+        raise UsageError(f"{chosen.NAME} is read only: {reason}", "write coco, which holds it all")
 
 
 def losses(
@@ -297,7 +298,7 @@ def write(
     may be a generator of any length. Raises OutputError.
     """
     chosen = get_format(format)
-    check_writes(chosen)
+    check_writes(chosen, settings or {})
     remarks: list[str] = []
     options = WriteOptions(
         overwrite=overwrite,
@@ -305,7 +306,6 @@ def write(
         settings=dict(settings or {}),
         on_note=remarks.append,
     )
-    _check_settings(chosen, "WRITE_SETTINGS", options.settings)
     plan = Preparation(chosen, missing, options, counted)
     ready = plan.stream(images)
     if chosen.CAPABILITIES.streams:

@@ -245,8 +245,8 @@ def several_files(photos: int) -> str:
     return f"{photos} photo{'s' * (photos != 1)} with several faces: files NAME_1, NAME_2"
 
 
-def one_of(options: ReadOptions, setting: str, values: Sequence[str]) -> str:
-    """A setting that is one of these words, the first when it is not given; raises TufaError."""
+def one_of(options: ReadOptions | WriteOptions, setting: str, values: Sequence[str]) -> str:
+    """A setting that is one of these words, the first when it is not given; raises UsageError."""
     value = options.settings.get(setting, values[0])
     if value not in values:
         raise UnknownNameError(f"value of the setting {setting}", value, values)

@@ -17,7 +17,7 @@ import numpy as np
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, one_of
 from tufa_cli.formats._csv import line_of
 from tufa_cli.formats._extract import extract_folder, extract_photo
 from tufa_cli.formats._files import (
@@ -234,9 +234,7 @@ _STYLES: dict[str, Callable[[str | None, int], list[str]]] = {
 
 def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One csv with every digit of the numbers; raises OutputError for faces of different sizes."""
-    style = options.settings.get("style", "names")
-    if style not in _STYLES:
-        raise OutputError(f"style '{style[:40]}' is none of {', '.join(_STYLES)}")
+    style = one_of(options, "style", tuple(_STYLES))
     write_lines(target, _lines(images, target, options, style), options.overwrite)
     return [target]
 
