@@ -148,7 +148,7 @@ def test_one_kind_of_face(tmp_path: Path) -> None:
     problem = r"a face of 68 points \(ibug68\) after faces of 5 \(mtfl5\)"
     with pytest.raises(OutputError, match=problem):
         write(images, tmp_path / "a.csv", "csv")
-    with pytest.raises(UnknownNameError, match="unknown value of the setting style 'x': known: names"):
+    with pytest.raises(UnknownNameError, match="value of the setting style 'x': known: names"):
         write(images, tmp_path / "a.csv", "csv", settings={"style": "x"})
     with pytest.raises(UnknownNameError, match="did you mean style"):
         write(images, tmp_path / "a.csv", "csv", settings={"styl": "x"})

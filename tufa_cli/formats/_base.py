@@ -119,6 +119,7 @@ class ReadOptions:
 
     scheme, points: the name the caller gave and its number of points; None where not given.
     layout: that scheme itself, which need not be one that ships.
+    schemes: schemes of the user's own, by name, for files that say they have them.
     settings: what only some formats ask for, by name; a format lists its own in ``SETTINGS``.
     dry_run: write nothing, whatever a setting asks for.
     on_error: called with an item that cannot be read, which is then left out; None raises it.
@@ -128,6 +129,7 @@ class ReadOptions:
     scheme: str | None = None
     points: int | None = None
     layout: Scheme | None = None
+    schemes: Mapping[str, Scheme] = field(default_factory=dict)
     root: Path | None = None
     index_base: int | None = None
     coco_visibility: Literal["auto", "strict"] = "auto"
@@ -159,12 +161,14 @@ class WriteOptions:
 
     overwrite: replace files that exist. index_base: number of the first pixel on disk.
     settings: what only some formats ask for, by name; listed in ``WRITE_SETTINGS``.
+    schemes: schemes of the user's own, by name, for the names of their points.
     on_note: called with what a user should know of the file, beside what was lost.
     """
 
     overwrite: bool = False
     index_base: int | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    schemes: Mapping[str, Scheme] = field(default_factory=dict)
     on_note: Callable[[str], None] | None = None
 
     def base(self, default: int) -> int:

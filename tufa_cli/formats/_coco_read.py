@@ -21,7 +21,7 @@ from tufa_cli.formats._base import ReadOptions, Sniff, Tally
 from tufa_cli.formats._coco_write import STRICT
 from tufa_cli.formats._files import first_root
 from tufa_cli.formats._json import box_of, numbers, one_number, photo_side, with_nested
-from tufa_cli.formats._names import note_names, scheme_named, scheme_with_names
+from tufa_cli.formats._names import known_scheme, note_names, scheme_named, scheme_with_names
 from tufa_cli.formats._photo_names import common_folder, stored_name
 
 KEYS = ("images", "annotations", "categories")
@@ -135,7 +135,7 @@ class CocoFile:
         self.path, self.options, self.pick = path, options, pick
         self.roots, self.split = roots, split
         self.data = _checked(path, data)
-        self.unknown: dict[str, list[str]] = {}
+        self.unknown: dict[str, tuple[list[str], bool]] = {}
         self.categories = self._categories()
         self.first_pixel = options.base(0)
         said = self.data.get("info")
@@ -170,12 +170,12 @@ class CocoFile:
                 known = mark if isinstance(mark, str) and mark else None
                 names = [str(name) for name in names]
                 scheme = known or scheme_named(row.get("name"), len(names))
-                scheme = scheme or scheme_with_names(names)
+                scheme = scheme or scheme_with_names(names, self.options.schemes)
                 faces = _FACE_WORDS.search(str(row.get("name"))) is not None
                 key = key_of(row.get("id"))
                 table[key] = Category(scheme, len(names), faces)
-                if scheme is None:
-                    self.unknown[key] = names
+                if known_scheme(scheme, len(names), self.options.schemes) is None:
+                    self.unknown[key] = names, bool(row.get("skeleton"))
         return table
 
     def _labels(self, row: dict[str, Any]) -> Labels | None:
@@ -250,9 +250,10 @@ class CocoFile:
             scheme = self.options.scheme
         elif labels.points and len(places) != labels.points:
             raise ValueError(f"{len(places)} keypoints, its category has {labels.points}")
-        elif scheme is None and labels.key == "keypoints":
-            names = self.unknown.pop(key_of(row.get("category_id")), ())
-            note_names(self.options, self.path, names)
+        elif self.unknown and labels.key == "keypoints":
+            unkept = self.unknown.pop(key_of(row.get("category_id")), None)
+            if unkept is not None:
+                note_names(self.options, self.path, *unkept)
         ours = ["source"] if row.get("source") in ("manual", "auto") else []
         attributes = with_nested(row, labels.used.union(ours)) | labels.more
         if attributes.get("iscrowd") in (0, False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 from tufa_cli.annotation import UNLABELLED, AnnotatedImage, Face
 from tufa_cli.formats._base import BOX_FROM_POINTS, states
 from tufa_cli.formats._json import dump_json
-from tufa_cli.formats._names import point_names, skeleton_of
+from tufa_cli.formats._names import Own, point_names, skeleton_of
 from tufa_cli.formats._photo_names import written_name
 
 #: Says in ``info`` that 1 means occluded even where no point of the file is visible.
@@ -155,17 +156,25 @@ def _face_row(face: Face, first_pixel: int) -> dict[str, Any]:
     return row | ours(face)
 
 
-def _category_row(key: tuple[str | None, int]) -> dict[str, Any]:
+def _category_row(key: tuple[str | None, int], own: Own) -> dict[str, Any]:
     scheme, count = key
     row: dict[str, Any] = {
         "name": scheme if scheme is not None else "face",
         "supercategory": "face",
-        "keypoints": point_names(scheme, count),
-        "skeleton": [[a + 1, b + 1] for a, b in skeleton_of(scheme, count)],  # COCO counts from 1
+        "keypoints": point_names(scheme, count, own),
+        # COCO counts from 1.
+        "skeleton": [[a + 1, b + 1] for a, b in skeleton_of(scheme, count, own)],
     }
     if scheme is not None:
         row["scheme"] = scheme
     return row
 
 
-KEYPOINTS = Dialect(lambda face: (face.scheme, len(face.points_px)), _category_row, _face_row)
+def keypoints(own: Own) -> Dialect:
+    """COCO keypoints, with the names of the points. own: schemes of the user's."""
+    return Dialect(kind_of, partial(_category_row, own=own), _face_row)
+
+
+def kind_of(face: Face) -> tuple[str | None, int]:
+    """What tells its category from others: the scheme and the number of points."""
+    return face.scheme, len(face.points_px)

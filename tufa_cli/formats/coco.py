@@ -28,7 +28,7 @@ from tufa_cli.formats._coco_read import (
     sniff_bytes,
     sniff_file,
 )
-from tufa_cli.formats._coco_write import KEYPOINTS, document
+from tufa_cli.formats._coco_write import document, keypoints
 from tufa_cli.formats._files import list_files, sniff_any, write_lines
 from tufa_cli.formats._json import json_lacks, load_json, parse_json
 from tufa_cli.formats.coco_wholebody import pick as pick_wholebody
@@ -139,6 +139,6 @@ def pick(row: dict[str, Any], category: Category) -> Labels | None:
 
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One JSON file with ids from 1; floats keep every digit; raises OutputError."""
-    lines = document(images, target, options.base(CAPABILITIES.index_base), KEYPOINTS)
+    lines = document(images, target, options.base(0), keypoints(options.schemes))
     write_lines(target, lines, options.overwrite)
     return [target]

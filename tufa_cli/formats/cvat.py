@@ -260,7 +260,7 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
     """The XML, and the labels of the task it belongs to beside it; raises OutputError."""
     labels = target.with_name(f"{target.stem}.cvat-labels.json")
     check_writable(labels, options.overwrite)
-    writer = CvatWriter(target, options.base(CAPABILITIES.index_base), holds_attribute)
+    writer = CvatWriter(target, options, holds_attribute)
     with headed(target, options.overwrite) as (body, head):
         for image in images:
             writer.image(image, body)

@@ -260,7 +260,7 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
     """
     config = target.with_name(f"{target.stem}.label-config.xml")
     check_writable(config, options.overwrite)
-    writer = _Writer(target, options.base(CAPABILITIES.index_base))
+    writer = _Writer(target, options)
     with replacing_text(target, options.overwrite) as stream:
         stream.write("[")
         for number, image in enumerate(images):
@@ -275,10 +275,10 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
 class _Writer:
     """Writes task after task, and remembers the labels for the labelling interface."""
 
-    def __init__(self, target: Path, first_pixel: int) -> None:
-        self.target, self.first_pixel = target, first_pixel
+    def __init__(self, target: Path, options: WriteOptions) -> None:
+        self.target, self.first_pixel = target, options.base(CAPABILITIES.index_base)
         self.made = 0
-        self._classes = FaceClasses()
+        self._classes = FaceClasses(options.schemes)
 
     def task(self, image: AnnotatedImage) -> str:
         name = check_name(image.path, self.target)

@@ -272,7 +272,7 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
 
     ``target`` ending in .json is the file of the one photo there is. Raises OutputError.
     """
-    writer = _Writer(target, options.base(CAPABILITIES.index_base))
+    writer = _Writer(target, options)
     return write_photo_files(
         images, target, SUFFIXES[0], options.overwrite, writer.lines, empty=True
     )
@@ -281,14 +281,15 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
 class _Writer:
     """The text of one photo's file."""
 
-    def __init__(self, target: Path, first_pixel: int) -> None:
-        self.target, self.first_pixel = target, first_pixel
+    def __init__(self, target: Path, options: WriteOptions) -> None:
+        self.target, self.schemes = target, options.schemes
+        self.first_pixel = options.base(CAPABILITIES.index_base)
 
     def lines(self, image: AnnotatedImage) -> list[str]:
         size = photo_size(image)
         held = {k: v for k, v in image.attributes.items() if holds_image_attribute(k, v)}
         flags = {key: value for key, value in held.items() if isinstance(value, bool)}
-        classes = FaceClasses()
+        classes = FaceClasses(self.schemes)
         data: dict[str, Any] = {
             "version": VERSION,
             "flags": flags,

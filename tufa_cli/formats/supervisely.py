@@ -43,6 +43,7 @@ from tufa_cli.formats._names import (
 from tufa_cli.formats._photo_files import Places
 from tufa_cli.formats._supervisely_write import (
     NESTED,
+    PHOTOS,
     TOP,
     SuperviselyWriter,
     holds_attribute,
@@ -196,7 +197,7 @@ class _Project:
         in_folders = photo_path("/".join([*folders, name]))
         bare = photo_path("/".join([*folders[1:], name])) if folders[:1] == [TOP] else in_folders
         root = self.options.root or self.folder
-        for candidate in ("/".join([*dataset, "img", name]), in_folders, bare):
+        for candidate in ("/".join([*dataset, PHOTOS, name]), in_folders, bare):
             if is_photo(root / candidate):
                 return root, candidate
         return root, bare
@@ -340,7 +341,7 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
 
     Raises OutputError.
     """
-    writer = SuperviselyWriter(target, options.base(CAPABILITIES.index_base))
+    writer = SuperviselyWriter(target, options.base(CAPABILITIES.index_base), options.schemes)
     files = []
     places = Places(target)
     with filling(target, options.overwrite) as staged:

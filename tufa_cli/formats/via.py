@@ -244,7 +244,7 @@ def holds_image_attribute(name: str, value: object) -> bool:
 
 def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """VIA 2's CSV where ``target`` ends in .csv, else its JSON; raises OutputError."""
-    writer = _Writer(target, options.base(CAPABILITIES.index_base))
+    writer = _Writer(target, options)
     as_csv = target.suffix.lower() == ".csv"
     with replacing_text(target, options.overwrite) as stream:
         stream.write(",".join(COLUMNS) + "\n" if as_csv else "{")
@@ -262,10 +262,10 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
 class _Writer:
     """Writes photo after photo."""
 
-    def __init__(self, target: Path, first_pixel: int) -> None:
-        self.target, self.first_pixel = target, first_pixel
+    def __init__(self, target: Path, options: WriteOptions) -> None:
+        self.target, self.first_pixel = target, options.base(CAPABILITIES.index_base)
         self.made = 0
-        self._classes = FaceClasses()
+        self._classes = FaceClasses(options.schemes)
         self._keys: set[int] = set()
 
     def entry(self, image: AnnotatedImage) -> str:

@@ -159,6 +159,11 @@ class Rescheme:
             )
         self.target = self.target or get_scheme(str(self.table.target))
 
+    @property
+    def schemes(self) -> list[Scheme]:
+        """Those that were given, which may be no shipped ones."""
+        return [scheme for scheme in (self.target, self.source) if scheme is not None]
+
     def read(
         self,
         path: Path | str,
@@ -180,6 +185,7 @@ class Rescheme:
         reading = Reading(str(path))
         self.readings.append(reading)
         callbacks = {"on_error": on_error, "on_note": on_note}
+        options["schemes"] = self.schemes
         if self.target is None or self.source is not None:
             reading.decision = UNASKED if self.source is None else NAMED
             images = read(path, format, self.source, **callbacks, **options)
