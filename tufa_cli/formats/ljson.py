@@ -173,7 +173,7 @@ def _version_1(groups: Any) -> _Shape:
     lines: list[tuple[int, int]] = []
     for number, group in enumerate(groups):
         group = group if isinstance(group, dict) else {}
-    landmarks = group.get("landmarks")
+        landmarks = group.get("landmarks")
         if not isinstance(landmarks, list):
             raise ValueError(f"group {number} has no list of landmarks")
         start = len(points)
