@@ -37,7 +37,7 @@ def tables() -> dict[str, str]:
             ([f"`{chosen.NAME}`", *_of_points(chosen.CAPABILITIES)] for chosen in formats),
         ),
         "beside": table(
-            ["", "a model's", "photo without a face", "split", "attributes of a face",
+            ["", "a model's", "photo without a face", "split", "ids", "attributes of a face",
              "attributes of a photo"],
             ([f"`{chosen.NAME}`", *_of_photos(chosen.CAPABILITIES)] for chosen in formats),
         ),
@@ -94,8 +94,9 @@ def _of_points(caps: Capabilities) -> list[str]:
 
 
 def _of_photos(caps: Capabilities) -> list[str]:
-    return [_yes(caps.source), _yes(caps.empty_images), _some(caps.split), _some(caps.attributes),
-            _some(caps.image_attributes)]  # fmt: skip
+    ids = ", ".join(caps.ids) or _NO
+    return [_yes(caps.source), _yes(caps.empty_images), _some(caps.split), ids,
+            _some(caps.attributes), _some(caps.image_attributes)]  # fmt: skip
 
 
 def _yes(value: object) -> str:

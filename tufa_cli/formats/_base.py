@@ -51,6 +51,7 @@ class Capabilities:
     source: tells a model's points from people's.
     split: the part of a data set that a photo belongs to; a tuple where only some names are held.
     attributes: names of the attributes of a face it holds; None for any.
+    ids: of photos, of faces, that other tables are joined by.
     image_attributes: whether a photo's own attributes are held, or the names of those that are.
     points: the number of points it takes, several numbers, or None for any.
     index_base: number of the first pixel on disk.
@@ -72,6 +73,7 @@ class Capabilities:
     source: bool = False
     split: bool | tuple[str, ...] = False
     attributes: tuple[str, ...] | None = ()
+    ids: tuple[Literal["photos", "faces"], ...] = ()
     image_attributes: bool | tuple[str, ...] = False
     points: int | tuple[int, ...] | None = None
     index_base: int = 0

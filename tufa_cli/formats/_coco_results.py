@@ -94,6 +94,7 @@ class ResultsFile:
         """A record per photo that has results, in the order of their first ones."""
         faces: dict[str, list[Face]] = {}
         photos: dict[str, Photo] = {}
+        ids: dict[str, int] = {}
         rows = [row for row in self.data if isinstance(row, dict)]
         names = [row.get("file_name", row.get("image_id")) for row in rows]
         common = common_folder((n for n in names if isinstance(n, str)), self.options.root)
@@ -110,6 +111,8 @@ class ResultsFile:
             if not tally.took(face) or face is None:
                 continue
             photos.setdefault(photo.name, photo)
+            if type(row.get("image_id")) is int:
+                ids.setdefault(photo.name, row["image_id"])
             faces.setdefault(photo.name, []).append(face)
         tally.aside("results have flags up to 2 where others have scores", self.flagged)
         tally.close(self.path, self.options)
@@ -118,7 +121,9 @@ class ResultsFile:
         root = self.options.root or first_root(roots, next(iter(faces), ""))
         for name, members in faces.items():
             _, width, height = photos[name]
-            yield AnnotatedImage(name, tuple(members), width, height, root=str(root))
+            yield AnnotatedImage(
+                name, tuple(members), width, height, root=str(root), id=ids.get(name)
+            )
 
     def _photo(self, row: dict[str, Any], common: str | None) -> Photo:
         key = "file_name" if "file_name" in row else "image_id"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tufa_cli.annotation import UNLABELLED, AnnotatedImage, Face
-from tufa_cli.formats._base import BOX_FROM_POINTS, states
+from tufa_cli.formats._base import BOX_FROM_POINTS, WriteOptions, states
+from tufa_cli.formats._ids import Id, ids_for
 from tufa_cli.formats._json import dump_json
 from tufa_cli.formats._names import Own, point_names, skeleton_of
 from tufa_cli.formats._photo_names import written_name
@@ -38,12 +38,16 @@ class Dialect(NamedTuple):
 
 
 def document(
-    images: Sequence[AnnotatedImage], target: Path, first_pixel: int, dialect: Dialect
+    images: Sequence[AnnotatedImage], target: Path, options: WriteOptions, dialect: Dialect
 ) -> Iterator[str]:
     """The lines of the JSON, one per image or annotation, made while they are written.
 
     Raises OutputError for odd names and attributes.
     """
+    image_ids, lost = ids_for(image.id for image in images)
+    face_ids, faces_lost = ids_for(face.id for image in images for face in image.faces)
+    again = "ids of {} are not unique, so that all are numbered anew"
+    options.tell({again.format("photos"): lost, again.format("faces"): faces_lost})
     for image in images:
         written_name(image.path, target)
     categories: dict[Hashable, int] = {}
@@ -51,26 +55,29 @@ def document(
     if dialect.strict:
         info["keypoint_visibility"] = STRICT
     yield f'{{\n"info": {dump_json(info, target)},\n"licenses": [],'
-    image_rows = (_image_row(image, number) for number, image in enumerate(images, start=1))
+    image_rows = map(_image_row, images, image_ids)
     yield from listed(image_rows, target, '"images": [', "],")
-    face_rows = _face_rows(images, first_pixel, dialect, categories)
+    face_rows = _face_rows(
+        zip(image_ids, images, strict=True), iter(face_ids), options, dialect, categories
+    )
     yield from listed(face_rows, target, '"annotations": [', "],")
     category_rows = ({"id": n} | dialect.category(key) for key, n in categories.items())
     yield from listed(category_rows, target, '"categories": [', "]\n}")
 
 
 def _face_rows(
-    images: Sequence[AnnotatedImage],
-    first_pixel: int,
+    images: Iterable[tuple[Id, AnnotatedImage]],
+    face_ids: Iterator[Id],
+    options: WriteOptions,
     dialect: Dialect,
     categories: dict[Hashable, int],
 ) -> Iterator[dict[str, Any]]:
     """The annotations; new categories are put into ``categories``."""
-    numbers = count(1)
-    for image_id, image in enumerate(images, start=1):
+    first_pixel = options.base(0)
+    for image_id, image in images:
         for face in image.faces:
             category = categories.setdefault(dialect.category_of(face), len(categories) + 1)
-            row = {"id": next(numbers), "image_id": image_id, "category_id": category}
+            row = {"id": next(face_ids), "image_id": image_id, "category_id": category}
             yield row | dialect.face(face, first_pixel)
 
 
@@ -87,7 +94,7 @@ def listed(values: Iterable[Any], target: Path, opening: str, closing: str) -> I
     yield closing
 
 
-def _image_row(image: AnnotatedImage, image_id: int) -> dict[str, Any]:
+def _image_row(image: AnnotatedImage, image_id: Id) -> dict[str, Any]:
     row: dict[str, Any] = {"id": image_id, "file_name": image.path}
     for key in ("width", "height", "split"):
         value = getattr(image, key)

@@ -10,6 +10,7 @@ from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, F
 from tufa_cli.formats._base import WriteOptions, states
 from tufa_cli.formats._digits import shortest_of
 from tufa_cli.formats._files import photo_size, shortest
+from tufa_cli.formats._ids import Numbers
 from tufa_cli.formats._json import dump_json, to_text
 from tufa_cli.formats._names import FaceClass, FaceClasses, Own, skeleton_of, template
 from tufa_cli.formats._xml import escaped, xml_name
@@ -45,11 +46,12 @@ class CvatWriter:
         self._boxed: dict[str, None] = {}
         self._begun: dict[tuple[str, str], list[str]] = {}
         self._count = 0
+        self.ids = Numbers(0)
 
     def image(self, image: AnnotatedImage, body: TextIO) -> None:
         """One ``<image>`` with a skeleton, and a rectangle in its group, per face."""
         size = photo_size(image)
-        words = [f'id="{self._count}"', f'name="{xml_name(image.path, self.target)}"']
+        words = [f'id="{self.ids.of(image.id)}"', f'name="{xml_name(image.path, self.target)}"']
         if image.split:
             words.append(f'subset="{xml_name(image.split, self.target)}"')
         if size is not None:

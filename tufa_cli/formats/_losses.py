@@ -21,6 +21,7 @@ from tufa_cli.formats._base import (
     several_files,
     states,
 )
+from tufa_cli.formats._ids import MereCount
 
 Check = Callable[[Face], bool]
 
@@ -61,13 +62,16 @@ class Losses:
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
         self._names: set[str] = set()
+        self._ids = {what: MereCount() for what in ("photos", "faces") if what not in caps.ids}
 
     def __bool__(self) -> bool:
         """Whether anything is lost so far."""
-        return bool(self._counts or self._names)
+        ids = any(mere.lost for mere in self._ids.values())
+        return bool(self._counts or self._names or ids)
 
     def add(self, image: AnnotatedImage) -> None:
         """Look at one more record."""
+        self._add_ids(image)
         for what, image_check in self._image_checks:
             if image_check(image):
                 self._hit(what, image)
@@ -85,6 +89,13 @@ class Losses:
             if names:
                 self._hit(ATTRIBUTES, image)
 
+    def _add_ids(self, image: AnnotatedImage) -> None:
+        for what, mere in self._ids.items():
+            for given in [image.id] if what == "photos" else [face.id for face in image.faces]:
+                if given is not None:
+                    self._first.setdefault(f"ids of {what}", image.path)
+                    mere.add(given)
+
     def _hit(self, what: str, image: AnnotatedImage) -> None:
         self._counts[what] += 1
         self._first.setdefault(what, image.path)
@@ -100,6 +111,10 @@ class Losses:
             if self._counts[what]:
                 count = _count(self._counts[what], "photo")
                 lost.append(f"{what}: {count}, first {self._first[what]}")
+        for what, mere in self._ids.items():
+            if mere.lost:
+                count = _count(mere.lost, what.removesuffix("s"))
+                lost.append(f"the ids of {what}: {count}, first in {self._first[f'ids of {what}']}")
         if self._names:
             count = _count(self._counts[ATTRIBUTES], "face")
             names = first(sorted(self._names), 8)

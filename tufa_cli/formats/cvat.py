@@ -31,7 +31,9 @@ from tufa_cli.writing import check_writable, write_text
 
 NAME = "cvat"
 TITLE = "CVAT for images 1.1, XML with skeletons or points, 0-based"
-CAPABILITIES = replace(EVERYTHING, confidence=False, image_attributes=False, streams=True)
+CAPABILITIES = replace(
+    EVERYTHING, confidence=False, image_attributes=False, ids=("photos",), streams=True
+)
 SETTINGS = {**NAMES_SETTING}
 SUFFIXES = (".xml",)
 
@@ -125,6 +127,7 @@ class _File:
             height=node.size("height"),
             split=node.attributes.get("subset") or None,
             root=str(self.root),
+            id=_number(node.attributes.get("id")),
         )
 
     def _faces(self, node: Node) -> tuple[Face, ...]:
@@ -242,6 +245,11 @@ class _File:
                 self._failed(error, node)
 
 
+def _number(word: str | None) -> int | None:
+    """An image's id; a word is none."""
+    return int(word) if word is not None and word.isascii() and word.isdigit() else None
+
+
 def _state(node: Node) -> int:
     return OCCLUDED if node.flag("occluded") else VISIBLE
 
@@ -267,4 +275,5 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
         body.write("</annotations>\n")
         head += [f"{line}\n" for line in writer.head()]
     write_text(labels, writer.labels(), options.overwrite)
+    options.tell({"ids of photos are taken, or no numbers: others stand for them": writer.ids.lost})
     return [target, labels]

@@ -32,6 +32,7 @@ from tufa_cli.formats._files import (
     photo_size,
     sniff_any,
 )
+from tufa_cli.formats._ids import Numbers, id_in
 from tufa_cli.formats._json import (
     dump_json,
     entry,
@@ -57,7 +58,7 @@ NAME = "label-studio"
 TITLE = "Label Studio JSON, tasks with predictions, any number of points"
 #: Numbers are parts of the photo's sides.
 HOLDS_FRACTIONS = True
-CAPABILITIES = replace(EVERYTHING, confidence="labelled", score=True, streams=True)
+CAPABILITIES = replace(EVERYTHING, confidence="labelled", score=True, ids=("photos",), streams=True)
 SETTINGS = {
     "annotator": "whose annotation to read: a number or an e-mail address, as completed_by has it",
     **NAMES_SETTING,
@@ -200,6 +201,7 @@ class _File:
             split=entry(meta, "split", str, "a word"),
             root=str(self.root),
             attributes=others | task.results.answers,
+            id=id_in(task.row.get("id")),
         )
 
     def _photo(self, row: dict[str, Any]) -> str:
@@ -269,6 +271,7 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
     write_text(config, writer.config(), options.overwrite)
     if writer.made:
         options.note(f"{writer.made} faces without a box got that of their points, marked so")
+    options.tell({"ids of photos are taken, or no numbers: others stand for them": writer.ids.lost})
     return [target, config]
 
 
@@ -278,6 +281,7 @@ class _Writer:
     def __init__(self, target: Path, options: WriteOptions) -> None:
         self.target, self.first_pixel = target, options.base(CAPABILITIES.index_base)
         self.made = 0
+        self.ids = Numbers(1)
         self._classes = FaceClasses(options.schemes)
 
     def task(self, image: AnnotatedImage) -> str:
@@ -305,7 +309,8 @@ class _Writer:
             meta |= {"width": size[0], "height": size[1]}
         held = {k: v for k, v in image.attributes.items() if holds_image_attribute(k, v)}
         meta |= {"attributes": held} if held else {}
-        task = {
+        task: dict[str, Any] = {} if image.id is None else {"id": self.ids.of(image.id)}
+        task |= {
             "data": {"image": _LOCAL + quote(name)},
             "annotations": [made] if image.faces and not auto else [],
             "predictions": [made] if auto else [],
