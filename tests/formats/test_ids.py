@@ -12,7 +12,7 @@ from format_cases import FILES, SCHEMES, SIZES, WRITABLE, put_photo
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.formats import get_format, losses, read, write
-from tufa_cli.formats._ids import id_in, ids_for
+from tufa_cli.formats._ids import Place, id_in, ids_for, only_count
 
 #: Ids as old data sets have them.
 PHOTOS = (397133, 37777, 252219)
@@ -42,8 +42,8 @@ def test_ids_come_back_or_are_said_to_be_lost(name: str, tmp_path: Path) -> None
     held = get_format(name).CAPABILITIES.ids
     lost = {"photos": "photos: 3 photos", "faces": "faces: 3 faces"}
     assert said == [f"the ids of {lost[w]}, first in 0.jpg" for w in lost if w not in held]
-    mere = [f"{i}".startswith("the ids") for i in losses(records(name, (1, 2, 3), (0, 1, 2)), name)]
-    assert not any(mere)  # which the order tells as well
+    places = list(map(Place, (4, 1, 9)))  # of a file where they count from 1
+    assert not any("ids of" in line for line in losses(records(name, places, places), name))
     report = write(images, tmp_path / "o" / FILES[name], name)
     assert not any("ids of" in remark for remark in report.remarks)
     if name == "yolo-pose":
@@ -83,6 +83,21 @@ def test_photos_without_an_id_get_one_that_is_free(name: str, tmp_path: Path) ->
 )
 def test_ids_in_files(value: Any, expected: Any) -> None:
     assert id_in(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, 2, 3], True),
+        ([0, 1], True),
+        ([], True),
+        ([2, 3], False),
+        ([1, 3], False),
+        (["1"], False),
+    ],
+)
+def test_ids_that_only_count(values: list[Any], expected: bool) -> None:
+    assert only_count(values) == expected
 
 
 def test_words_are_ids_where_they_may_be() -> None:

@@ -20,7 +20,7 @@ from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import ReadOptions, Sniff, Tally
 from tufa_cli.formats._coco_write import STRICT
 from tufa_cli.formats._files import first_root
-from tufa_cli.formats._ids import id_in
+from tufa_cli.formats._ids import id_in, only_count
 from tufa_cli.formats._json import box_of, numbers, one_number, photo_side, with_nested
 from tufa_cli.formats._names import known_scheme, note_names, scheme_named, scheme_with_names
 from tufa_cli.formats._photo_names import common_folder, stored_name
@@ -143,6 +143,10 @@ class CocoFile:
         strict = isinstance(said, dict) and said.get("keypoint_visibility") == STRICT
         self.strict = strict or options.coco_visibility == "strict"
         self.has_two = self._keys_with_two()
+        self.counted = {
+            key: only_count([row.get("id") for row in self.data[key] if isinstance(row, dict)])
+            for key in KEYS[:2]
+        }
 
     def records(self) -> Iterator[AnnotatedImage]:
         """A record per entry of ``images``, in their order."""
@@ -237,7 +241,7 @@ class CocoFile:
             height=sizes[1],
             split=split if isinstance(split, str) else self.split,
             attributes=with_nested(row, _IMAGE_KEYS),
-            id=id_in(row.get("id")),
+            id=id_in(row.get("id"), self.counted["images"]),
         )
 
     def _face(self, row: dict[str, Any], labels: Labels) -> Face | None:
@@ -274,7 +278,7 @@ class CocoFile:
             score=one_number(row.get("score"), "score"),
             attributes=attributes,
             source="auto" if row.get("source") == "auto" else "manual",
-            id=id_in(row.get("id")),
+            id=id_in(row.get("id"), self.counted["annotations"]),
         )
 
     def _points(self, values: Any, key: str) -> tuple[Any, Any]:

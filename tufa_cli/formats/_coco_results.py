@@ -17,6 +17,7 @@ from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import ReadOptions, Sniff, Tally
 from tufa_cli.formats._coco_read import HALPE_NUMBERS, KEYS, key_of, sniff_file
 from tufa_cli.formats._files import first_root
+from tufa_cli.formats._ids import id_in, only_count
 from tufa_cli.formats._json import (
     box_of,
     first_object,
@@ -119,11 +120,11 @@ class ResultsFile:
         folder = self.path.parent
         roots = [*([Path(common)] if common else []), folder, folder / "images", folder.parent]
         root = self.options.root or first_root(roots, next(iter(faces), ""))
+        counted = only_count(list(ids.values()))
         for name, members in faces.items():
             _, width, height = photos[name]
-            yield AnnotatedImage(
-                name, tuple(members), width, height, root=str(root), id=ids.get(name)
-            )
+            own = id_in(ids.get(name), counted)
+            yield AnnotatedImage(name, tuple(members), width, height, root=str(root), id=own)
 
     def _photo(self, row: dict[str, Any], common: str | None) -> Photo:
         key = "file_name" if "file_name" in row else "image_id"

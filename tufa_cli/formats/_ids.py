@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 Id = int | str
 
 
-def id_in(value: Any) -> Id | None:
-    """An id as a file has it, or None where it is none; 1.0 is 1."""
+class Place(int):
+    """An id that says no more than the order in its file: no loss where it cannot be held."""
+
+
+def id_in(value: Any, mere: bool = False) -> Id | None:
+    """An id as a file has it, or None where it is none; 1.0 is 1.
+
+    mere: whether the file's ids only count.
+    """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if type(value) in (int, str) and value != "" else None
+    if type(value) is int:
+        return Place(value) if mere else value
+    return value if isinstance(value, str) and value else None
+
+
+def only_count(values: Sequence[Any]) -> bool:
+    """Whether ids count from 0 or 1 in their order."""
+    return any(list(values) == list(range(start, start + len(values))) for start in (0, 1))
 
 
 def ids_for(given: Iterable[Id | None], words: bool = True) -> tuple[list[Id], int]:
@@ -23,8 +37,8 @@ def ids_for(given: Iterable[Id | None], words: bool = True) -> tuple[list[Id], i
     """
     found = list(given)
     known = [value for value in found if value is not None]
-    fit = words or all(type(value) is int for value in known)
-    if not fit or len({(type(value), value) for value in known}) < len(known):
+    fit = words or all(isinstance(value, int) for value in known)
+    if not fit or len({(isinstance(value, int), value) for value in known}) < len(known):
         return list(range(1, len(found) + 1)), len(known)
     last = max((value for value in known if isinstance(value, int)), default=0)
     last = max(last, 0)
@@ -56,27 +70,3 @@ class Numbers:
         self._taken.add(number)
         self._next = max(self._next, number + 1)
         return number
-
-
-class MereCount:
-    """Whether ids that go by only count from 0 or 1, which says nothing that order does not."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._mere = True
-        self._next = (0, 1)  # that it may go on with
-
-    def add(self, given: Id | None) -> None:
-        """One more, None for none."""
-        if given is None:
-            return
-        self.count += 1
-        if self._mere and isinstance(given, int) and given in self._next:
-            self._next = (given + 1, given + 1)
-        else:
-            self._mere = False
-
-    @property
-    def lost(self) -> int:
-        """How many ids there were that say something."""
-        return 0 if self._mere else self.count

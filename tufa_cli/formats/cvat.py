@@ -24,6 +24,7 @@ from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteO
 from tufa_cli.formats._cvat_write import RESERVED, CvatWriter
 from tufa_cli.formats._drafts import Draft, Point, corners_box, upright_box
 from tufa_cli.formats._files import first_root, headed, list_files, number, photo_name, sniff_any
+from tufa_cli.formats._ids import Place
 from tufa_cli.formats._json import from_text, is_json, to_text
 from tufa_cli.formats._names import NAMES_SETTING, Orders, Told, scheme_named
 from tufa_cli.formats._xml import At, Node, XmlRecords, attribute_values, first_tags
@@ -246,8 +247,8 @@ class _File:
 
 
 def _number(word: str | None) -> int | None:
-    """An image's id; a word is none."""
-    return int(word) if word is not None and word.isascii() and word.isdigit() else None
+    """An image's id, which is its place in the task; a word is none."""
+    return Place(word) if word is not None and word.isascii() and word.isdigit() else None
 
 
 def _state(node: Node) -> int:

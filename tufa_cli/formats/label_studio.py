@@ -32,7 +32,7 @@ from tufa_cli.formats._files import (
     photo_size,
     sniff_any,
 )
-from tufa_cli.formats._ids import Numbers, id_in
+from tufa_cli.formats._ids import Numbers, id_in, only_count
 from tufa_cli.formats._json import (
     dump_json,
     entry,
@@ -122,6 +122,9 @@ class _File:
         if not isinstance(self.rows, list):
             raise InputError(path, "not a Label Studio file: no list of tasks")
 
+        rows = (row for row in self.rows if isinstance(row, dict))
+        self.counted = only_count([row.get("id") for row in rows])
+
     def records(self) -> Iterator[AnnotatedImage]:
         seen: set[int] = set()
         ids: set[str] = set()
@@ -201,7 +204,7 @@ class _File:
             split=entry(meta, "split", str, "a word"),
             root=str(self.root),
             attributes=others | task.results.answers,
-            id=id_in(task.row.get("id")),
+            id=id_in(task.row.get("id"), self.counted),
         )
 
     def _photo(self, row: dict[str, Any]) -> str:
