@@ -41,6 +41,15 @@ def tables() -> dict[str, str]:
              "attributes of a photo"],
             ([f"`{chosen.NAME}`", *_of_photos(chosen.CAPABILITIES)] for chosen in formats),
         ),
+        "settings": table(
+            ["", "", "setting", "what it says"],
+            (
+                [f"`{chosen.NAME}`", way, f"`{name}`", said]
+                for chosen in formats
+                for way, key in (("from", "SETTINGS"), ("to", "WRITE_SETTINGS"))
+                for name, said in getattr(chosen, key, {}).items()
+            ),
+        ),
         "read only": table(
             ["", "not written because"],
             (
