@@ -18,11 +18,17 @@ import numpy as np
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import ReadOptions, Sniff, Tally
-from tufa_cli.formats._coco_write import STRICT
+from tufa_cli.formats._coco_write import ABOUT, STRICT
 from tufa_cli.formats._files import first_root
 from tufa_cli.formats._ids import id_in, only_count
 from tufa_cli.formats._json import box_of, numbers, one_number, photo_side, with_nested
-from tufa_cli.formats._names import known_scheme, note_names, scheme_named, scheme_with_names
+from tufa_cli.formats._names import (
+    known_scheme,
+    note_class,
+    note_names,
+    scheme_named,
+    scheme_with_names,
+)
 from tufa_cli.formats._photo_names import common_folder, stored_name
 
 KEYS = ("images", "annotations", "categories")
@@ -143,10 +149,19 @@ class CocoFile:
         strict = isinstance(said, dict) and said.get("keypoint_visibility") == STRICT
         self.strict = strict or options.coco_visibility == "strict"
         self.has_two = self._keys_with_two()
+        self._note_head(said)
         self.counted = {
             key: only_count([row.get("id") for row in self.data[key] if isinstance(row, dict)])
             for key in KEYS[:2]
         }
+
+    def _note_head(self, info: Any) -> None:
+        """Say that what the file says of itself is not kept."""
+        ours = isinstance(info, dict) and info.get("description") == ABOUT
+        what = ["info"] if isinstance(info, dict) and any(info.values()) and not ours else []
+        what += ["licenses"] if self.data.get("licenses") else []
+        if what:
+            self.options.note(f"{self.path}: {' and '.join(what)} of the file are not kept")
 
     def records(self) -> Iterator[AnnotatedImage]:
         """A record per entry of ``images``, in their order."""
@@ -181,6 +196,8 @@ class CocoFile:
                 table[key] = Category(scheme, len(names), faces)
                 if known_scheme(scheme, len(names), self.options.schemes) is None:
                     self.unknown[key] = names, bool(row.get("skeleton"))
+                if names and mark is None:
+                    note_class(self.options, self.path, _text(row.get("name")))
         return table
 
     def _labels(self, row: dict[str, Any]) -> Labels | None:
@@ -328,6 +345,10 @@ def key_of(identity: Any) -> str:
     if isinstance(identity, float) and identity.is_integer():
         identity = int(identity)
     return json.dumps(identity, sort_keys=True)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _area_of(box: Any, area: Any) -> bool:

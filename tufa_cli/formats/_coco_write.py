@@ -22,6 +22,11 @@ STRICT = "strict"
 #: Extras that other programs look for beside the keypoints, not in ``attributes``.
 _TOP_LEVEL = frozenset(["area", "center", "iscrowd", "scale", "segmentation"])
 
+#: The same for photos.
+_OF_IMAGES = ("license", "coco_url", "flickr_url", "date_captured")
+#: What ``info`` says in files of ours.
+ABOUT = "face landmarks"
+
 
 class Dialect(NamedTuple):
     """How a kind of COCO document writes faces.
@@ -51,7 +56,7 @@ def document(
     for image in images:
         written_name(image.path, target)
     categories: dict[Hashable, int] = {}
-    info = {"description": "face landmarks"}
+    info = {"description": ABOUT}
     if dialect.strict:
         info["keypoint_visibility"] = STRICT
     yield f'{{\n"info": {dump_json(info, target)},\n"licenses": [],'
@@ -100,8 +105,10 @@ def _image_row(image: AnnotatedImage, image_id: Id) -> dict[str, Any]:
         value = getattr(image, key)
         if value is not None:
             row[key] = value
-    if image.attributes:
-        row["attributes"] = dict(image.attributes)
+    own = dict(image.attributes)
+    row |= {key: own.pop(key) for key in _OF_IMAGES if key in own}
+    if own:
+        row["attributes"] = own
     return row
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,22 @@ from tufa_cli.schemes import Scheme, anchors_for, builtin_plane, get_scheme, sch
 
 #: Class of a face whose scheme is not known.
 FACE = "face"
+
+_GENERIC = re.compile(r"(?:faces?|heads?|persons?|landmarks?|keypoints?)(?:-\d+)?", re.IGNORECASE)
+
+
+def tells_class(label: str | None) -> bool:
+    """Whether what a file calls a face says more than that it is one, or of which scheme."""
+    return bool(label) and _GENERIC.fullmatch(str(label)) is None and scheme_named(label) is None
+
+
+def note_class(options: ReadOptions, where: Path | None, label: str | None) -> None:
+    """Say that the class of faces is not kept, where it tells something."""
+    named = label in options.schemes or (options.scheme is not None and label == options.scheme)
+    if tells_class(label) and not named:
+        start = "" if where is None else f"{where}: "
+        options.note(f"{start}that faces are called '{str(label)[:40]}' is not kept")
+
 
 #: The setting that tells the order of points a file names in its own way.
 NAMES_SETTING = {"names": "the file's point names in the scheme's order, with commas between"}
@@ -198,6 +215,7 @@ class Orders:
         self._by_text = by_text
         self._options = options
         self._noted: set[tuple[str, ...]] = set()
+        self._classes: set[str | None] = set()
         self._asked = options.layout
         given = options.settings.get("names")
         self._given = None if given is None else [name.strip() for name in given.split(",")]
@@ -206,6 +224,13 @@ class Orders:
                 f"the setting names has {len(self._given)} names, {self._asked.name} has "
                 f"{len(self._asked)} points"
             )
+
+    def tell_class(self, told: Told) -> None:
+        """Say, once, that a face's class is not kept; marks are of ours, who made it up."""
+        ours = told.scheme is not None or told.count is not None
+        if told.label not in self._classes and not ours:
+            self._classes.add(told.label)
+            note_class(self._options, None, told.label)
 
     def of(self, told: Told, names: Sequence[str]) -> Order | None:
         """The order for a face that has points of these names; None when it is of another scheme.

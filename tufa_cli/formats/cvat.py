@@ -22,11 +22,20 @@ from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions
 from tufa_cli.formats._cvat_write import RESERVED, CvatWriter
-from tufa_cli.formats._drafts import Draft, Point, corners_box, upright_box
+from tufa_cli.formats._drafts import (
+    IN_DEPTH,
+    OF_BOXES,
+    OF_POINTS,
+    TURNED,
+    Draft,
+    Point,
+    corners_box,
+    upright_box,
+)
 from tufa_cli.formats._files import first_root, headed, list_files, number, photo_name, sniff_any
 from tufa_cli.formats._ids import Place
 from tufa_cli.formats._json import from_text, is_json, to_text
-from tufa_cli.formats._names import NAMES_SETTING, Orders, Told, scheme_named
+from tufa_cli.formats._names import NAMES_SETTING, Orders, Told, scheme_named, tells_class
 from tufa_cli.formats._xml import At, Node, XmlRecords, attribute_values, first_tags
 from tufa_cli.writing import check_writable, write_text
 
@@ -103,6 +112,8 @@ class _File:
                 found.setdefault(name, [])
             elif parent and name is not None:
                 found.setdefault(parent, []).append(name)
+        if any(job.text_of(word) for job in meta.children for word in ("name", "owner")):
+            self.options.note(f"{self.path}: what <meta> says of the task is not kept")
         self.declared = {name: tuple(dict.fromkeys(points)) for name, points in found.items()}
 
     def _image(self, node: Node) -> AnnotatedImage:
@@ -115,6 +126,7 @@ class _File:
         if self.root is None:
             folder = self.path.parent
             self.root = first_root([folder, folder / "images"], path)
+        self.tally.aside("images have a task_id, which is not kept", "task_id" in node.attributes)
         identity = f"{node.attributes.get('task_id')} {node.attributes.get('id')}"
         self.tally.aside("images repeat another's id", identity in self.ids)
         self.tally.aside("photos are named more than once", hash(path) in self.seen)
@@ -138,6 +150,8 @@ class _File:
         for shape in node.children:
             group = shape.attributes.get("group_id", "0")
             key = None if group in ("", "0") else group
+            depth = shape.attributes.get("z_order", "0") not in ("", "0")
+            self.tally.aside(IN_DEPTH, depth)
             try:
                 if shape.tag == "skeleton":
                     drafts.append((key, shape, self._skeleton(shape)))
@@ -174,7 +188,7 @@ class _File:
         draft = self._draft(node, label)
         draft.told = Told(label, draft.told.scheme, declared=self.declared.get(label))
         for child in node.all("points"):
-            self.tally.aside("points have attributes of their own", any(child.all("attribute")))
+            self.tally.aside(OF_POINTS, any(child.all("attribute")))
             if child.flag("outside"):
                 child.need("label")
                 continue
@@ -239,8 +253,12 @@ class _File:
                 box = corners_box(*values) - [self.first_pixel, self.first_pixel, 0, 0]
                 if node.attributes.get("rotation") is not None:
                     middle = box[:2] + box[2:] / 2
+                    self.tally.aside(TURNED, node.number("rotation") != 0)
                     box = upright_box(box, node.number("rotation"), (middle[0], middle[1]))
                 draft.box = box
+                label = node.attributes.get("label", "").removesuffix(" box")
+                self.tally.aside(OF_BOXES, label != draft.told.label and tells_class(label))
+                self.tally.aside("boxes are hidden, which is not kept", node.flag("occluded"))
                 draft.attributes = self._attributes(node) | draft.attributes
             except ValueError as error:
                 self._failed(error, node)

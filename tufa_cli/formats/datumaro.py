@@ -19,6 +19,7 @@ import numpy as np
 from tufa_cli.annotation import UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError, TufaError
 from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions, states
+from tufa_cli.formats._drafts import IN_DEPTH
 from tufa_cli.formats._files import (
     PhotoFinder,
     first_root,
@@ -42,6 +43,7 @@ from tufa_cli.formats._json import (
 from tufa_cli.formats._names import (
     Own,
     known_scheme,
+    note_class,
     note_names,
     point_names,
     scheme_named,
@@ -98,6 +100,8 @@ class _File:
             raise InputError(self.path, "not a Datumaro file: no list 'items'")
         self.data = data
         self.noted: set[int] = set()
+        if data.get("info"):
+            self.options.note(f"{self.path}: info of the file is not kept")
         self.labels = self._labels()
         self.first_pixel = self.options.base(CAPABILITIES.index_base)
         self.tally = Tally("annotations are not faces of this scheme")
@@ -226,7 +230,7 @@ class _File:
         box = boxes.pop(_group(row), {})
         given = entry(box, "attributes", dict, "an object") or {}
         given |= entry(row, "attributes", dict, "an object") or {}
-        self.tally.aside("annotations have a z_order, which is not kept", bool(row.get("z_order")))
+        self.tally.aside(IN_DEPTH, bool(row.get("z_order")))
         return Face(
             places[:, :2] - self.first_pixel,
             scheme=self.options.scheme or self._scheme(row, len(places)),
@@ -248,6 +252,8 @@ class _File:
         if known_scheme(scheme, count, own) is None and number not in self.noted:
             self.noted.add(number)
             note_names(self.options, self.path, label.points, label.lines)
+            if label.scheme is None:
+                note_class(self.options, self.path, label.name)
         return scheme
 
 

@@ -160,6 +160,9 @@ class _File:
             raise ValueError("a task without data; export as JSON, not JSON-MIN")
         kind, chosen = self._chosen(row, tally)
         rows = (entry(chosen, "result", list, "a list") or []) if chosen is not None else []
+        people = any((chosen or {}).get(key) for key in ("completed_by", "lead_time"))
+        tally.aside("annotations say whose they are and when made, which is not kept", people)
+        tally.aside("tasks have other data than the photo, which is not kept", len(row["data"]) > 1)
         where = f"[{number}].{kind}"
         results = parse_results(rows, where, self.first_pixel, tally)
         return _Task(number, row, results, kind.startswith("predictions"))

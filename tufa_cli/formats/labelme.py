@@ -25,6 +25,7 @@ from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions, states
 from tufa_cli.formats._drafts import (
+    OF_POINTS,
     Draft,
     Point,
     box_drawn,
@@ -133,6 +134,9 @@ class _Folder:
         drafts, problems = self._drafts(data, self.tally)
         for problem in problems:
             self.options.failed(InputError(path, problem))
+        self.tally.aside(
+            "files hold the photo itself, which is not kept", bool(data.get("imageData"))
+        )
         root, photo = self._photo(path, data)
         faces = faces_of(drafts, self.orders, path, self.options, self.tally, _GROUP_HINT)
         flags = entry(data, "flags", dict, "an object") or {}
@@ -206,6 +210,8 @@ class _Folder:
             state = OCCLUDED if flags.get("occluded") is True else state
             score = one_number(shape.get("score"), "score")
             draft.points.append(Point(name, x, y, state, score))
+            others = bool(without(flags, ("occluded",)) or shape.get("description"))
+            tally.aside(OF_POINTS, others or bool(shape.get("attributes")))
         elif kind == "rectangle" and draft.box is None:
             places = np.array(self._places(shape))
             if len(places) not in (2, 4):

@@ -18,7 +18,17 @@ from typing import Any
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions
-from tufa_cli.formats._drafts import Draft, Point, corners_box, faces_of, names_in, visibility_in
+from tufa_cli.formats._drafts import (
+    OF_BOXES,
+    OF_PEOPLE,
+    OF_POINTS,
+    Draft,
+    Point,
+    corners_box,
+    faces_of,
+    names_in,
+    visibility_in,
+)
 from tufa_cli.formats._files import (
     check_name,
     inside,
@@ -39,6 +49,7 @@ from tufa_cli.formats._names import (
     NAMES_SETTING,
     Orders,
     Told,
+    tells_class,
 )
 from tufa_cli.formats._photo_files import Places
 from tufa_cli.formats._supervisely_write import (
@@ -216,6 +227,10 @@ class _Project:
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
                 kind, key = row.get("geometryType"), row.get("instance")
+                tally.aside(OF_PEOPLE, bool(row.get("labelerLogin")))
+                tally.aside(
+                    "objects have a description, which is not kept", bool(row.get("description"))
+                )
                 key = str(key) if key is not None else None
                 if kind == "graph":
                     graphs.append((key, self._graph(row, where)))
@@ -272,6 +287,7 @@ class _Project:
             raise ValueError(f"a point with {1 + len(rest)} places")
         name, state = visibility_in(entry(row, "classTitle", str, "a word") or "")
         draft.points.append(Point(name, x, y, state))
+        self.tally.aside(OF_POINTS, bool(row.get("tags")))
         draft.source = "auto" if row.get("nnCreated") is True else "manual"
 
     def _box(
@@ -291,6 +307,8 @@ class _Project:
         if not mine or mine[0].box is not None:
             tally.aside("rectangles belong to no face")
             return
+        label = str(row.get("classTitle")).removesuffix(" box")
+        tally.aside(OF_BOXES, label != mine[0].told.label and tells_class(label))
         mine[0].box = corners_box(*corners[0], *corners[1])
         mine[0].attributes = _tags(row) | mine[0].attributes
 

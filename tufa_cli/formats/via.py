@@ -107,7 +107,7 @@ class _File:
         self.tally = Tally()
         self.data: dict[str, Any] | None = None
         if path.suffix.lower() != ".csv":
-            self.data = _load(path)
+            self.data = _load(path, options)
 
     def records(self) -> Iterator[AnnotatedImage]:
         root = self.options.root
@@ -149,9 +149,11 @@ class _File:
                 options.failed(InputError(self.path, f"'{key[:60]}': {error}"))
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path, options: ReadOptions) -> dict[str, Any]:
     data = load_json(path)
     if isinstance(data, dict) and isinstance(data.get("_via_img_metadata"), dict):
+        if data.get("_via_settings") or data.get("_via_attributes"):
+            options.note(f"{path}: the project's settings and its list of attributes are not kept")
         data = data["_via_img_metadata"]
     if not isinstance(data, dict):
         raise InputError(path, "not a VIA file: no object")

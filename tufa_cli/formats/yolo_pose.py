@@ -24,7 +24,7 @@ from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, F
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
 from tufa_cli.formats._files import is_number, numbers, photo_size, write_lines
-from tufa_cli.formats._names import Own, known_scheme
+from tufa_cli.formats._names import Own, known_scheme, note_class
 from tufa_cli.formats._photo_files import Places, place_of
 from tufa_cli.formats._text import text_lines
 from tufa_cli.formats._yolo import (
@@ -94,6 +94,8 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
             f"{data.path}: {' and '.join(unkept)} are not kept, as the points are of no known "
             "scheme; --from-scheme names one"
         )
+    if len(data.classes) == 1 and not data.raw.get(MARK) and options.scheme is None:
+        note_class(options, data.path, *data.classes.values())
     reading = _Reading(data, options)
     for item in items(data, options.root):
         try:
