@@ -232,11 +232,12 @@ def test_what_is_not_kept_is_said(put: Any) -> None:
     (image,) = read(put("a.json", text), "datumaro", on_note=notes.append)
     assert image.faces[0].box is not None
     assert [note.partition(".json: ")[2] for note in notes] == [
+        "what the file says of itself (info) is not kept",
         "the names of the points (a, b, c) and the lines between the points are of no known "
         "scheme and are not kept; --from-scheme names one",
         "3 boxes belong to no face",
         "1 annotations are neither points nor boxes",
-        "1 annotations have a z_order, which is not kept",
+        "1 shapes have an order in depth (z_order), which is not kept",
     ]
 
 

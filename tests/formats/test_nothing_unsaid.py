@@ -19,8 +19,8 @@ TURNED = "1 rectangles are turned: the upright ones around them are taken"
 #: the points and the class are left out by all but dlib.
 LEFT_OUT = {
     "coco": {
-        "T_info": "info and licenses of the file are not kept",
-        "T_license": "info and licenses of the file are not kept",
+        "T_info": "what the file says of itself (info, licenses) is not kept",
+        "T_license": "what the file says of itself (info, licenses) is not kept",
         "T_super": CLASS,
     },
     "cvat": {
@@ -31,12 +31,12 @@ LEFT_OUT = {
         "T_box": "1 rectangles have a label of their own, which is not kept",
     },
     "datumaro": {
-        "T_info": "info of the file is not kept",
+        "T_info": "what the file says of itself (info) is not kept",
         "T_caption": "1 annotations are neither points nor boxes",
     },
     "dlib": {
-        "T_name": "<name> of the file is not kept",
-        "T_comment": "<comment> of the file is not kept",
+        "T_name": "what the file says of itself (name) is not kept",
+        "T_comment": "what the file says of itself (comment) is not kept",
         "T_ignored": "1 ignored boxes have more than a place, which is not kept",
     },
     "label-studio": {

@@ -76,7 +76,7 @@ def test_graphs_and_their_rectangles(put: Put, tmp_path: Path) -> None:
     assert one.box is not None and one.box.tolist() == [1, 2, 10, 20.5]
     assert (one.source, one.score, two.source, two.box) == ("auto", 0.75, "manual", None)
     assert one.attributes == {"blur": "heavy", "seen": True}
-    assert "1 rectangles belong to no face" in notes[1]
+    assert "1 rectangles belong to no face" in notes[-1]
 
 
 def test_points_named_by_their_class(put: Put) -> None:

@@ -161,7 +161,8 @@ class CocoFile:
         what = ["info"] if isinstance(info, dict) and any(info.values()) and not ours else []
         what += ["licenses"] if self.data.get("licenses") else []
         if what:
-            self.options.note(f"{self.path}: {' and '.join(what)} of the file are not kept")
+            said = ", ".join(what)
+            self.options.note(f"{self.path}: what the file says of itself ({said}) is not kept")
 
     def records(self) -> Iterator[AnnotatedImage]:
         """A record per entry of ``images``, in their order."""

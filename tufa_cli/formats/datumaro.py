@@ -101,7 +101,7 @@ class _File:
         self.data = data
         self.noted: set[int] = set()
         if data.get("info"):
-            self.options.note(f"{self.path}: info of the file is not kept")
+            self.options.note(f"{self.path}: what the file says of itself (info) is not kept")
         self.labels = self._labels()
         self.first_pixel = self.options.base(CAPABILITIES.index_base)
         self.tally = Tally("annotations are not faces of this scheme")

@@ -118,7 +118,9 @@ class _File:
                 if said is not None:
                     self.told = Told(None, said[2], int(said[1]))
                 elif node.text.strip() not in ("", ABOUT):
-                    self.options.note(f"{self.path}: <{node.tag}> of the file is not kept")
+                    self.options.note(
+                        f"{self.path}: what the file says of itself ({node.tag}) is not kept"
+                    )
                 continue
             try:
                 image = self._image(node)
