@@ -259,6 +259,25 @@ def one_of(options: ReadOptions | WriteOptions, setting: str, values: Sequence[s
     return value
 
 
+def records_of(
+    files: Iterable[Path], record: Callable[[Path], AnnotatedImage], options: ReadOptions
+) -> Iterator[AnnotatedImage]:
+    """The record of each file; those that cannot be read go to ``options.failed``.
+
+    record: raises InputError, or ValueError with what is wrong with the file.
+    """
+    for path in files:
+        try:
+            image = record(path)
+        except InputError as error:
+            options.failed(error)
+            continue
+        except ValueError as error:
+            options.failed(InputError(path, str(error)))
+            continue
+        yield image
+
+
 class Tally:
     """What became of a file's faces while it is read, said once at its end.
 

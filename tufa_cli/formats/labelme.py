@@ -23,7 +23,15 @@ import numpy as np
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
 from tufa_cli.errors import InputError
-from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions, states
+from tufa_cli.formats._base import (
+    EVERYTHING,
+    ReadOptions,
+    Sniff,
+    Tally,
+    WriteOptions,
+    records_of,
+    states,
+)
 from tufa_cli.formats._drafts import (
     OF_POINTS,
     Draft,
@@ -105,15 +113,7 @@ class _Folder:
 
     def records(self) -> Iterator[AnnotatedImage]:
         seen: set[int] = set()
-        for path in self.files:
-            try:
-                image = self._image(path, load_json(path))
-            except InputError as error:
-                self.options.failed(error)
-                continue
-            except ValueError as error:
-                self.options.failed(InputError(path, str(error)))
-                continue
+        for image in records_of(self.files, self._image, self.options):
             self.tally.aside("photos are named more than once", hash(image.path) in seen)
             seen.add(hash(image.path))
             yield image
@@ -130,7 +130,8 @@ class _Folder:
                 continue
             yield from names_in(drafts, label)
 
-    def _image(self, path: Path, data: Any) -> AnnotatedImage:
+    def _image(self, path: Path) -> AnnotatedImage:
+        data = load_json(path)
         drafts, problems = self._drafts(data, self.tally)
         for problem in problems:
             self.options.failed(InputError(path, problem))

@@ -17,7 +17,14 @@ from typing import Any
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage
 from tufa_cli.errors import InputError
-from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions
+from tufa_cli.formats._base import (
+    EVERYTHING,
+    ReadOptions,
+    Sniff,
+    Tally,
+    WriteOptions,
+    records_of,
+)
 from tufa_cli.formats._drafts import (
     OF_BOXES,
     OF_PEOPLE,
@@ -158,16 +165,7 @@ class _Project:
         self.orders = Orders(options, self._survey)
 
     def records(self) -> Iterator[AnnotatedImage]:
-        for path in self.files:
-            try:
-                image = self._image(path, load_json(path))
-            except InputError as error:
-                self.options.failed(error)
-                continue
-            except ValueError as error:
-                self.options.failed(InputError(path, str(error)))
-                continue
-            yield image
+        yield from records_of(self.files, self._image, self.options)
         self.tally.close(self.folder, self.options)
 
     def _survey(self, label: str | frozenset[str] | None) -> Iterator[str]:
@@ -178,7 +176,8 @@ class _Project:
             except (InputError, ValueError):
                 continue
 
-    def _image(self, path: Path, data: Any) -> AnnotatedImage:
+    def _image(self, path: Path) -> AnnotatedImage:
+        data = load_json(path)
         drafts, problems = self._drafts(data, self.tally)
         for problem in problems:
             self.options.failed(InputError(path, problem))
