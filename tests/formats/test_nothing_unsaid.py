@@ -103,3 +103,28 @@ def test_a_file_of_ours_has_nothing_to_say(name: str, tmp_path: Path) -> None:
     notes: list[str] = []
     assert list(read(tmp_path / "out" / FILES[name], name, on_note=notes.append))
     assert notes == []
+
+
+@pytest.mark.parametrize("name", ["coco", "cvat", "datumaro", "supervisely"])
+def test_one_of_several_classes_is_an_attribute(name: str, tmp_path: Path) -> None:
+    """Where a file lists several kinds of faces, the kind tells one face from another."""
+    more = {
+        "coco": ('"categories": [', '"categories": [{"id": 1, "name": "T_b", "keypoints": ["x"]},'),
+        "cvat": ("<labels>", "<labels><label><name>T_b</name><type>skeleton</type></label>"),
+        "datumaro": (
+            '"points": {"items": [',
+            '"points": {"items": [{"label_id": 1, "labels": ["x"]},',
+        ),
+        "supervisely": (
+            '"classes": [',
+            '"classes": [{"title": "T_b", "geometry_config": {"nodes": {"n": {"label": "x"}}}},',
+        ),
+    }
+    for place, text in FULL[name].items():
+        text = text.replace('[{"name": "T_class"}]', '[{"name": "T_class"}, {"name": "T_b"}]')
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(text.replace(*more[name]))
+    notes: list[str] = []
+    (image,) = read(tmp_path, name, on_note=notes.append)
+    assert image.faces[0].attributes["class"] == "T_class"
+    assert not any("called" in note for note in notes)

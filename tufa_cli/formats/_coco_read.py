@@ -23,6 +23,7 @@ from tufa_cli.formats._files import first_root
 from tufa_cli.formats._ids import id_in, only_count
 from tufa_cli.formats._json import box_of, numbers, one_number, photo_side, with_nested
 from tufa_cli.formats._names import (
+    class_attribute,
     known_scheme,
     note_class,
     note_names,
@@ -45,11 +46,13 @@ class Category(NamedTuple):
     """What a category says: its scheme, if it names one, and its number of points (0: unsaid).
 
     faces: whether a box alone is a face's, as in a face detector's file: told by the name.
+    name: where it tells one class of faces from others.
     """
 
     scheme: str | None
     points: int
     faces: bool
+    name: str | None = None
 
 
 #: Of an annotation that names none, or one that the file does not explain.
@@ -181,7 +184,8 @@ class CocoFile:
             yield replace(image, root=str(root))
 
     def _categories(self) -> dict[str, Category]:
-        table = {}
+        table: dict[str, Category] = {}
+        classes: dict[str, str | None] = {}
         rows = self.data.get("categories")
         for row in rows if isinstance(rows, list) else ():
             if isinstance(row, dict):
@@ -197,8 +201,13 @@ class CocoFile:
                 table[key] = Category(scheme, len(names), faces)
                 if known_scheme(scheme, len(names), self.options.schemes) is None:
                     self.unknown[key] = names, bool(row.get("skeleton"))
-                if names and mark is None:
-                    note_class(self.options, self.path, _text(row.get("name")))
+                if known is None and (names or faces):
+                    classes[key] = _text(row.get("name"))
+        for key, name in classes.items():
+            if len(classes) > 1:
+                table[key] = table[key]._replace(name=name)
+            else:
+                note_class(self.options, self.path, name)
         return table
 
     def _labels(self, row: dict[str, Any]) -> Labels | None:
@@ -280,6 +289,9 @@ class CocoFile:
                 note_names(self.options, self.path, *unkept)
         ours = ["source"] if row.get("source") in ("manual", "auto") else []
         attributes = with_nested(row, labels.used.union(ours)) | labels.more
+        category = self.categories.get(key_of(row.get("category_id")), _NO_CATEGORY)
+        if category.name is not None:
+            attributes = class_attribute(self.options, category.name) | attributes
         if attributes.get("iscrowd") in (0, False):
             del attributes["iscrowd"]
         if attributes.get("segmentation") == []:

@@ -95,7 +95,7 @@ class Draft:
             order = orders.of(self.told, list(dict.fromkeys(names)))
         if order is None:
             return None
-        orders.tell_class(self.told)
+        attributes = orders.class_of(self.told) | self.attributes
         places = np.full((order.count, 2), np.nan)
         visibility = np.full(order.count, UNLABELLED, dtype=np.uint8)
         confidence = np.zeros(order.count)
@@ -117,7 +117,7 @@ class Draft:
             confidence=confidence if scored else None,
             box=None if self.made else self.box,
             score=self.score,
-            attributes=self.attributes,
+            attributes=attributes,
             source=self.source,
         )
 

@@ -30,10 +30,20 @@ def tells_class(label: str | None) -> bool:
     return bool(label) and _GENERIC.fullmatch(str(label)) is None and scheme_named(label) is None
 
 
+def _is_own(options: ReadOptions, label: str | None) -> bool:
+    """Whether a class is named as a scheme of the user's."""
+    return label in options.schemes or (options.scheme is not None and label == options.scheme)
+
+
+def class_attribute(options: ReadOptions, label: str | None) -> dict[str, str]:
+    """The attribute that tells the class of a face, where it tells something."""
+    tells = tells_class(label) and not _is_own(options, label)
+    return {"class": str(label)} if tells else {}
+
+
 def note_class(options: ReadOptions, where: Path | None, label: str | None) -> None:
     """Say that the class of faces is not kept, where it tells something."""
-    named = label in options.schemes or (options.scheme is not None and label == options.scheme)
-    if tells_class(label) and not named:
+    if class_attribute(options, label):
         start = "" if where is None else f"{where}: "
         options.note(f"{start}that faces are called '{str(label)[:40]}' is not kept")
 
@@ -187,12 +197,14 @@ class Told:
 
     label: the face's class. scheme, count: what a file of ours says beside.
     declared: the names of the class's points in order, where the format lists them.
+    several: whether the file lists several classes of faces.
     """
 
     label: str | None = None
     scheme: str | None = None
     count: int | None = None
     declared: tuple[str, ...] | None = None
+    several: bool = False
 
 
 class Orders:
@@ -225,12 +237,19 @@ class Orders:
                 f"{len(self._asked)} points"
             )
 
-    def tell_class(self, told: Told) -> None:
-        """Say, once, that a face's class is not kept; marks are of ours, who made it up."""
-        ours = told.scheme is not None or told.count is not None
-        if told.label not in self._classes and not ours:
+    def class_of(self, told: Told) -> dict[str, str]:
+        """A face's class as an attribute, where it is one of several; else it is said, once.
+
+        A face with marks is of ours, who made its class up.
+        """
+        if told.scheme is not None or told.count is not None:
+            return {}
+        if told.several:
+            return class_attribute(self._options, told.label)
+        if told.label not in self._classes:
             self._classes.add(told.label)
             note_class(self._options, None, told.label)
+        return {}
 
     def of(self, told: Told, names: Sequence[str]) -> Order | None:
         """The order for a face that has points of these names; None when it is of another scheme.

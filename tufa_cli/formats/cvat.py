@@ -186,7 +186,9 @@ class _File:
     def _skeleton(self, node: Node) -> Draft:
         label = node.need("label")
         draft = self._draft(node, label)
-        draft.told = Told(label, draft.told.scheme, declared=self.declared.get(label))
+        several = len(self.declared) > 1
+        names = self.declared.get(label)
+        draft.told = Told(label, draft.told.scheme, declared=names, several=several)
         for child in node.all("points"):
             self.tally.aside(OF_POINTS, any(child.all("attribute")))
             if child.flag("outside"):

@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tufa_cli.annotation import UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError, TufaError
 from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions, states
+from tufa_cli.formats._datumaro_labels import Labels
 from tufa_cli.formats._drafts import IN_DEPTH
 from tufa_cli.formats._files import (
     PhotoFinder,
@@ -40,16 +41,7 @@ from tufa_cli.formats._json import (
     photo_side,
     without,
 )
-from tufa_cli.formats._names import (
-    Own,
-    known_scheme,
-    note_class,
-    note_names,
-    point_names,
-    scheme_named,
-    scheme_with_names,
-    skeleton_of,
-)
+from tufa_cli.formats._names import Own, point_names, skeleton_of
 from tufa_cli.formats._photo_names import common_folder, stored_name, written_name
 from tufa_cli.writing import filling
 
@@ -99,10 +91,9 @@ class _File:
         if not isinstance(data.get("items"), list):
             raise InputError(self.path, "not a Datumaro file: no list 'items'")
         self.data = data
-        self.noted: set[int] = set()
         if data.get("info"):
             self.options.note(f"{self.path}: what the file says of itself (info) is not kept")
-        self.labels = self._labels()
+        self.labels = Labels(self.path, data, self.options)
         self.first_pixel = self.options.base(CAPABILITIES.index_base)
         self.tally = Tally("annotations are not faces of this scheme")
         folder = self.path.parent
@@ -110,27 +101,6 @@ class _File:
         self.split = subset if subset != _DEFAULT else None
         photos = [folder.parent / "images", folder / "images"]
         self.roots = [*(base / self.path.stem for base in photos), *photos, folder, folder.parent]
-
-    def _labels(self) -> list[_Label]:
-        """The labels by their numbers, with the names of their points."""
-        table = []
-        for row in self._listed("label", "labels"):
-            table.append(_Label(_text(row.get("name")), _text(row.get("scheme"))))
-        for row in self._listed("points", "items"):
-            number, names = row.get("label_id"), row.get("labels")
-            if isinstance(number, int) and 0 <= number < len(table):
-                names = map(str, names) if isinstance(names, list) else ()
-                lines = isinstance(row.get("joints"), list) and bool(row["joints"])
-                table[number] = table[number]._replace(points=tuple(names), lines=lines)
-        return table
-
-    def _listed(self, kind: str, key: str) -> Iterator[dict[str, Any]]:
-        """The objects of a list among the categories."""
-        categories = self.data.get("categories")
-        found = categories.get(kind) if isinstance(categories, dict) else None
-        rows = found.get(key) if isinstance(found, dict) else None
-        for row in rows if isinstance(rows, list) else ():
-            yield row if isinstance(row, dict) else {}
 
     def records(self) -> Iterator[AnnotatedImage]:
         """A record per item."""
@@ -233,44 +203,15 @@ class _File:
         self.tally.aside(IN_DEPTH, bool(row.get("z_order")))
         return Face(
             places[:, :2] - self.first_pixel,
-            scheme=self.options.scheme or self._scheme(row, len(places)),
+            scheme=self.options.scheme or self.labels.scheme_of(row, len(places)),
             visibility=flags.astype(np.uint8),
             confidence=numbers(given.get("keypoint_scores"), "keypoint_scores", len(places)),
             box=box_of(box.get("bbox"), "bbox", self.first_pixel),
             score=one_number(given.get("score"), "score"),
-            attributes=without(given, _OURS if given.get("source") == "auto" else _OURS[:2]),
+            attributes=self.labels.class_of(row)
+            | without(given, _OURS if given.get("source") == "auto" else _OURS[:2]),
             source="auto" if given.get("source") == "auto" else "manual",
         )
-
-    def _scheme(self, row: dict[str, Any], count: int) -> str | None:
-        number = row.get("label_id")
-        if not isinstance(number, int) or not 0 <= number < len(self.labels):
-            return None
-        label, own = self.labels[number], self.options.schemes
-        scheme = label.scheme or scheme_named(label.name, count)
-        scheme = scheme or scheme_with_names(label.points, own)
-        if known_scheme(scheme, count, own) is None and number not in self.noted:
-            self.noted.add(number)
-            note_names(self.options, self.path, label.points, label.lines)
-            if label.scheme is None:
-                note_class(self.options, self.path, label.name)
-        return scheme
-
-
-class _Label(NamedTuple):
-    """A label: its name, the scheme that a file of ours says, the names of its points.
-
-    lines: whether it says which points are joined.
-    """
-
-    name: str | None
-    scheme: str | None
-    points: tuple[str, ...] = ()
-    lines: bool = False
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _stored(item: Any) -> str | None:

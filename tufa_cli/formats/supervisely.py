@@ -263,7 +263,8 @@ class _Project:
         scheme = tags.pop("scheme", None)
         if not isinstance(scheme, (str, type(None))):
             raise ValueError("the tag scheme is not a name")
-        draft.told = Told(title, scheme, declared=known.ordered)
+        several = sum(bool(found.names) for found in self.classes.values()) > 1
+        draft.told = Told(title, scheme, declared=known.ordered, several=several)
         draft.score = one_number(tags.pop("confidence", None), "the tag confidence")
         draft.attributes = tags
         for identity, node in nodes.items():
