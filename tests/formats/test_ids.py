@@ -11,6 +11,7 @@ import pytest
 from format_cases import FILES, SCHEMES, SIZES, WRITABLE, put_photo
 
 from tufa_cli.annotation import AnnotatedImage, Face
+from tufa_cli.format_toolkit import round_trip_problems
 from tufa_cli.formats import get_format, losses, read, write
 from tufa_cli.formats._ids import Place, id_in, ids_for, only_count
 
@@ -105,3 +106,13 @@ def test_words_are_ids_where_they_may_be() -> None:
     assert ids_for(["b", None, "a"], words=False) == ([1, 2, 3], 2)
     assert ids_for(["1", 1]) == (["1", 1], 0)
     assert ids_for([-5, None]) == ([-5, 1], 0)
+
+
+def test_the_toolkit_sees_ids_that_change(tmp_path: Path, monkeypatch: Any) -> None:
+    images = records("coco")
+    for number in "12":
+        (tmp_path / number).mkdir()
+    assert round_trip_problems("coco", images, tmp_path / "1", "a.json") == []
+    monkeypatch.setattr("tufa_cli.formats._coco_write.ids_for", lambda given: ([1, 2, 3], 0))
+    problems = round_trip_problems("coco", images, tmp_path / "2", "a.json")
+    assert len(problems) == 6 and "the id became 1" in problems[0]
