@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
-from tufa_cli.errors import InputError, TufaError
+from tufa_cli.errors import InputError, TufaError, UsageError
 from tufa_cli.formats import choose_format, get_format, read
 from tufa_cli.pipeline.peek import PeekedSource
 from tufa_cli.schemes import Scheme, get_scheme
@@ -157,10 +157,15 @@ class Rescheme:
         if self.table is None:
             return
         if self.target is None and self.table.target is None:
-            raise TufaError(
+            raise UsageError(
                 f"{self.table.name} does not say which scheme it makes", "name it with --scheme"
             )
         self.target = self.target or get_scheme(str(self.table.target))
+
+    @property
+    def schemes(self) -> list[Scheme]:
+        """Those that were given, which may be no shipped ones."""
+        return [scheme for scheme in (self.target, self.source) if scheme is not None]
 
     def read(
         self,
@@ -183,6 +188,7 @@ class Rescheme:
         reading = Reading(str(path))
         self.readings.append(reading)
         callbacks = {"on_error": on_error, "on_note": on_note}
+        options["schemes"] = self.schemes
         if self.target is None or self.source is not None:
             reading.decision = UNASKED if self.source is None else NAMED
             images = read(path, format, self.source, **callbacks, **options)
