@@ -261,7 +261,7 @@ def test_wflw_line_with_a_number_too_few_is_said_to_be_one(put: Put) -> None:
 
 
 def test_data_yaml_that_names_a_part_that_is_not_there(put: Put, tmp_path: Path) -> None:
-    put("data.yaml", "train: images/train\ntest: images/test\nnames: [a]\nkpt_shape: [1, 3]\n")
+    put("data.yaml", "train: images/train\ntest: images/test\nnames: [face]\nkpt_shape: [1, 3]\n")
     put("labels/train/a.txt", "0 0.5 0.5 0.5 0.5 0.25 0.5 2\n")
     (tmp_path / "images/train").mkdir(parents=True)
     Image.new("RGB", (32, 24)).save(tmp_path / "images/train/a.png")
