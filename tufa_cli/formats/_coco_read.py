@@ -9,18 +9,26 @@ import json
 import mmap
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import ReadOptions, Sniff, Tally
 from tufa_cli.formats._coco_write import STRICT
 from tufa_cli.formats._files import first_root
-from tufa_cli.formats._json import box_of, numbers, one_number, photo_side, with_nested
+from tufa_cli.formats._json import (
+    are_numbers,
+    box_of,
+    numbers,
+    one_number,
+    photo_side,
+    places_in,
+    with_nested,
+)
 from tufa_cli.formats._names import note_names, scheme_named, scheme_with_names
 from tufa_cli.formats._photo_names import common_folder, stored_name
 
@@ -47,6 +55,8 @@ class Category(NamedTuple):
 
 #: Of an annotation that names none, or one that the file does not explain.
 _NO_CATEGORY = Category(None, 0, False)
+#: Visibility of points that have a place.
+_LABELLED = frozenset([OCCLUDED, VISIBLE])
 _FACE_WORDS = re.compile(r"face|head", re.IGNORECASE)
 
 
@@ -149,15 +159,20 @@ class CocoFile:
         names = [row.get("file_name") for row in self.data["images"] if isinstance(row, dict)]
         root = self.options.root
         common = common_folder((name for name in names if isinstance(name, str)), root)
+        folder = None if root is None else str(root)
         for number, row in enumerate(self.data["images"]):
             try:
-                image = self._image(row, faces, common)
+                if not isinstance(row, dict):
+                    raise ValueError("not an object")
+                name = stored_name(row.get("file_name"), "file_name", common)
+                if folder is None:
+                    roots = [*([Path(common)] if common else []), *self.roots]
+                    folder = str(first_root(roots, name))
+                image = self._image(row, name, faces, folder)
             except ValueError as error:
                 self.options.failed(InputError(self.path, f"images[{number}]: {error}"))
                 continue
-            if root is None:
-                root = first_root([*([Path(common)] if common else []), *self.roots], image.path)
-            yield replace(image, root=str(root))
+            yield image
 
     def _categories(self) -> dict[str, Category]:
         table = {}
@@ -200,33 +215,35 @@ class CocoFile:
         ids: set[str] = set()
         tally = Tally("annotations are not faces of this scheme")
         repeated = 0
-        for number, row in enumerate(self.data["annotations"]):
-            where = f"annotations[{number}]"
+        rows = self.data["annotations"]
+        for number, row in enumerate(rows):
+            rows[number] = None  # its numbers are not needed any more, and take most of the memory
             try:
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
-                where += f" (id {row.get('id')})"
-                if key_of(row.get("image_id")) not in known:
+                identity, image = key_of(row.get("id")), key_of(row.get("image_id"))
+                if image not in known:
                     raise ValueError(f"no image has the id {row.get('image_id')}")
                 labels = self._labels(row)
                 face = None if labels is None else self._face(row, labels)
             except (ValueError, TypeError, TufaError) as error:
-                self.options.failed(InputError(self.path, f"{where}: {error}"))
+                of = f" (id {row.get('id')})" if isinstance(row, dict) else ""
+                problem = f"annotations[{number}]{of}: {error}"
+                self.options.failed(InputError(self.path, problem))
                 continue
-            repeated += key_of(row.get("id")) in ids
-            ids.add(key_of(row.get("id")))
+            repeated += identity in ids
+            ids.add(identity)
             if labels is None:
                 tally.aside("annotations have no labelled face")
             elif tally.took(face) and face is not None:
-                faces.setdefault(key_of(row["image_id"]), []).append(face)
+                faces.setdefault(image, []).append(face)
         tally.aside("annotations repeat another's id", repeated)
         tally.close(self.path, self.options)
         return faces
 
-    def _image(self, row: Any, faces: dict[str, list[Face]], common: str | None) -> AnnotatedImage:
-        if not isinstance(row, dict):
-            raise ValueError("not an object")
-        name = stored_name(row.get("file_name"), "file_name", common)
+    def _image(
+        self, row: dict[str, Any], name: str, faces: dict[str, list[Face]], root: str
+    ) -> AnnotatedImage:
         sizes = [photo_side(row.get(side), side) for side in ("width", "height")]
         split = row.get("split")
         return AnnotatedImage(
@@ -235,6 +252,7 @@ class CocoFile:
             width=sizes[0],
             height=sizes[1],
             split=split if isinstance(split, str) else self.split,
+            root=root,
             attributes=with_nested(row, _IMAGE_KEYS),
         )
 
@@ -253,8 +271,9 @@ class CocoFile:
         elif scheme is None and labels.key == "keypoints":
             names = self.unknown.pop(key_of(row.get("category_id")), ())
             note_names(self.options, self.path, names)
-        ours = ["source"] if row.get("source") in ("manual", "auto") else []
-        attributes = with_nested(row, labels.used.union(ours)) | labels.more
+        ours = row.get("source") in ("manual", "auto")
+        attributes = with_nested(row, labels.used | {"source"} if ours else labels.used)
+        attributes.update(labels.more)
         if attributes.get("iscrowd") in (0, False):
             del attributes["iscrowd"]
         if attributes.get("segmentation") == []:
@@ -273,22 +292,34 @@ class CocoFile:
             source="auto" if row.get("source") == "auto" else "manual",
         )
 
-    def _points(self, values: Any, key: str) -> tuple[Any, Any]:
+    def _points(self, values: Any, key: str) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """(K, 2) image pixels and (K,) visibility of x, y, v; raises ValueError."""
         if not isinstance(values, list) or len(values) % 3:
             raise ValueError(f"{key} is not a list of x, y, v")
-        flags = values[2::3]
-        if not {int, float}.issuperset(map(type, flags)) or not {0, 1, 2}.issuperset(flags):
-            bad = [flag for flag in flags if isinstance(flag, bool) or flag not in (0, 1, 2)]
-            raise ValueError(f"{key}: visibility {bad[0]!r:.40} is none of 0, 1 and 2")
-        visibility = np.array(flags, dtype=np.float64).astype(np.uint8)
+        if not (are_numbers(values) and _LABELLED.issuperset(values[2::3])):
+            values = _without_unlabelled(values, key)
+        found = places_in(values, key).reshape(-1, 3)
+        visibility = found[:, 2].astype(np.uint8)
         if key not in self.has_two and not self.strict:
             visibility[visibility == OCCLUDED] = VISIBLE
-        kept = values[::3] + values[1::3]
-        if 0 in flags:  # what stands there is no place, and may be anything
-            kept = [value if flag else 0 for value, flag in zip(kept, flags * 2, strict=True)]
-        places = numbers(kept, key, len(kept))
-        assert places is not None
-        return places.reshape(2, -1).T - self.first_pixel, visibility
+        return found[:, :2] - self.first_pixel, visibility
+
+
+def _without_unlabelled(values: list[Any], key: str) -> list[float]:
+    """x, y, v of each point, with 0, 0 where v is 0: what stands there may be anything.
+
+    Raises ValueError for what is no number, or no v.
+    """
+    flags = values[2::3]
+    if not are_numbers(flags) or not {0, 1, 2}.issuperset(flags):
+        bad = [flag for flag in flags if isinstance(flag, bool) or flag not in (0, 1, 2)]
+        raise ValueError(f"{key}: visibility {bad[0]!r:.40} is none of 0, 1 and 2")
+    kept = list(values)
+    for first in (0, 1):
+        kept[first::3] = [v if flag else 0 for v, flag in zip(values[first::3], flags, strict=True)]
+    if not are_numbers(kept):
+        raise ValueError(f"{key} holds something that is not a number")
+    return kept
 
 
 def _checked(path: Path, data: Any) -> dict[str, Any]:

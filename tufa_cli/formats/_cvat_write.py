@@ -8,10 +8,10 @@ from typing import Any, TextIO
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.formats._base import states
-from tufa_cli.formats._digits import shortest_of
-from tufa_cli.formats._files import photo_size, shortest
+from tufa_cli.formats._files import photo_size
 from tufa_cli.formats._json import dump_json, to_text
 from tufa_cli.formats._names import FaceClass, FaceClasses, skeleton_of, template
+from tufa_cli.formats._numbers import shortest, shortest_text
 from tufa_cli.formats._xml import escaped, xml_name
 
 #: Names of attributes that say something else here.
@@ -94,7 +94,7 @@ class CvatWriter:
         known = places[face.labelled]
         x0, y0 = known.mean(axis=0).round(2).tolist() if len(known) else (0.0, 0.0)
         places[~face.labelled] = x0, y0
-        words = shortest_of(places.ravel())
+        words = shortest_text(places.ravel()).split(",")
         begun = self._beginnings(named, face.source)
         return [
             f'{begin}{_STATES[state]} points="{x},{y}">\n      </points>'

@@ -55,6 +55,10 @@ class Losses:
                 ("that points are missing", lambda face: not face.labelled.all())
             )
         self._places = missing == "error" and any(map(partial(hasattr, chosen), _MISPLACED))
+        # Most formats that hold any attribute hold any value.
+        self._attributes = chosen.CAPABILITIES.attributes is not None or hasattr(
+            chosen, "holds_attribute"
+        )
         self._image_checks = _image_checks(chosen)
         self._own: Callable[[AnnotatedImage], Iterable[str]] = getattr(chosen, "lost", lambda i: ())
         self._more: dict[str, None] = {}
@@ -80,9 +84,8 @@ class Losses:
                     self._hit(what, image)
             if self._places and _misplaced(image, face, self._chosen, WriteOptions()).any():
                 self._hit(WHERE, image)
-            names = set(_unheld(face, self._chosen))
-            self._names |= names
-            if names:
+            if self._attributes and (names := set(_unheld(face, self._chosen))):
+                self._names |= names
                 self._hit(ATTRIBUTES, image)
 
     def _hit(self, what: str, image: AnnotatedImage) -> None:
@@ -202,6 +205,7 @@ class Preparation:
         self.images = self.faces = 0
         self._chosen, self._missing, self._options = chosen, missing, options
         self._faces_hit = self._points_hit = 0
+        self._anywhere = not any(hasattr(chosen, name) for name in _MISPLACED)
 
     def stream(self, images: Iterable[AnnotatedImage]) -> Iterator[AnnotatedImage]:
         """Records that the format can write.
@@ -228,6 +232,9 @@ class Preparation:
                 f"{self._chosen.NAME} holds {caps.counts_text}",
                 "write coco or pts, which hold any number of points",
             )
+        if self._anywhere and (caps.missing or face.labelled.all()):
+            yield face
+            return
         bad = _misplaced(image, face, self._chosen, self._options)
         if not caps.missing:
             bad |= ~face.labelled

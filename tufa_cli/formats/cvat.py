@@ -23,9 +23,10 @@ from tufa_cli.errors import InputError
 from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions
 from tufa_cli.formats._cvat_write import RESERVED, CvatWriter
 from tufa_cli.formats._drafts import Draft, Point, corners_box, upright_box
-from tufa_cli.formats._files import first_root, headed, list_files, number, photo_name, sniff_any
+from tufa_cli.formats._files import first_root, headed, list_files, photo_name, sniff_any
 from tufa_cli.formats._json import from_text, is_json, to_text
 from tufa_cli.formats._names import NAMES_SETTING, Orders, Told, scheme_named
+from tufa_cli.formats._numbers import number
 from tufa_cli.formats._xml import At, Node, XmlRecords, attribute_values, first_tags
 from tufa_cli.writing import check_writable, write_text
 

@@ -12,19 +12,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, written_points
-from tufa_cli.formats._digits import decimals_of
-from tufa_cli.formats._files import (
-    check_name,
-    head_lines,
-    is_number,
-    numbers,
-    sniff_any,
-    write_lines,
-)
+from tufa_cli.formats._files import check_name, head_lines, sniff_any, write_lines
 from tufa_cli.formats._lists import SUFFIXES, read_rows, whole, whole_value
+from tufa_cli.formats._numbers import decimals_of, is_number, numbers, plain_numbers
 
 NAME = "wflw"
 TITLE = "WFLW list, 98 points, one face a line, 0-based"
@@ -67,7 +61,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
 
     def parse(text: str) -> tuple[str, Face]:
         name, points, box, flags = _fields(text)
-        place = np.array(points, dtype=np.float64).reshape(-1, 2) - first_pixel
+        place = points.reshape(-1, 2) - first_pixel
         if box is not None:
             box = [box[0] - first_pixel, box[1] - first_pixel, box[2] - box[0], box[3] - box[1]]
             if box[2] < 0 or box[3] < 0:
@@ -97,18 +91,33 @@ def _split(text: str) -> tuple[list[str], str]:
     return tokens[:count], name
 
 
+def _usual(text: str) -> tuple[str, list[str], str] | None:
+    """The coordinates, the box and flags, and the name of a row of the long form as all tools
+    write it: one space between the fields, none in the name. None for any other."""
+    points, *rest, name = text.rsplit(" ", _LONG - _COORDINATES + 1)
+    usual = points.count(" ") == _COORDINATES - 1 and len(rest) == _LONG - _COORDINATES
+    usual = usual and name.isprintable() and not is_number(name or "0") and is_number(rest[0])
+    return (points, rest, name) if usual else None
+
+
 def _name(text: str) -> str:
-    return _split(text)[1]
+    row = _usual(text)
+    return row[2] if row is not None else _split(text)[1]
 
 
-def _fields(text: str) -> tuple[str, list[float], list[float] | None, list[int]]:
-    tokens, name = _split(text)
-    points = numbers(tokens[:_COORDINATES])
-    if len(tokens) == _COORDINATES:
+def _fields(text: str) -> tuple[str, NDArray[np.float64], list[float] | None, list[int]]:
+    """The name, (196,) coordinates, corners of the box, and flags; raises ValueError."""
+    row = _usual(text)
+    if row is not None:
+        points = plain_numbers(row[0].replace(" ", ","))
+        tokens, name = row[1], row[2]
+    if row is None or points is None:
+        tokens, name = _split(text)
+        points = np.array(numbers(tokens[:_COORDINATES]), dtype=np.float64)
+        tokens = tokens[_COORDINATES:]
+    if not tokens:
         return name, points, None, []
-    box = numbers(tokens[_COORDINATES : _COORDINATES + 4])
-    flags = [whole(token, "flag") for token in tokens[_COORDINATES + 4 : _LONG]]
-    return name, points, box, flags
+    return name, points, numbers(tokens[:4]), [whole(token, "flag") for token in tokens[4:]]
 
 
 def holds_attribute(name: str, value: object, face: Face) -> bool:
