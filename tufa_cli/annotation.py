@@ -69,6 +69,33 @@ class Face:
                     raise TufaError(f"a face's {name} has {len(array)} numbers, expected {size}")
                 object.__setattr__(self, name, array)
 
+    @classmethod
+    def of_checked(
+        cls,
+        points_px: FloatArray,
+        scheme: str | None,
+        box: FloatArray | None,
+        attributes: Mapping[str, Any],
+    ) -> Face:
+        """A face of a reader that has made sure of everything, at a quarter of the cost.
+
+        points_px: (K, 2) float64, finite, all visible, of nobody else. box: (4,) float64 or None.
+        """
+        visibility = np.empty(len(points_px), dtype=np.uint8)
+        visibility.fill(VISIBLE)
+        face = object.__new__(cls)
+        face.__dict__.update(
+            points_px=points_px,
+            scheme=scheme,
+            visibility=visibility,
+            confidence=None,
+            box=box,
+            score=None,
+            attributes=attributes,
+            source="manual",
+        )
+        return face
+
     @property
     def labelled(self) -> NDArray[np.bool_]:
         """(K,) True where the point has a place."""

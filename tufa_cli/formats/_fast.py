@@ -50,7 +50,10 @@ def float_list(text: str) -> list[float]:
 
 
 def list_text(values: list[float] | NDArray[np.float64]) -> str:
-    """``repr`` of a list of finite numbers without its spaces; values: N, or (N,) contiguous."""
+    """``repr`` of a list of finite numbers without its spaces.
+
+    values: N, or a C-contiguous array of any shape, which makes lists of lists.
+    """
     orjson = compiled()
     if orjson is not None:
         text: str = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode()

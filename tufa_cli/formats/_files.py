@@ -194,6 +194,8 @@ def photo_size(image: AnnotatedImage) -> tuple[int, int] | None:
         return image.width, image.height
     if image.root is None:
         return None
+    if not os.path.isfile(f"{image.root}/{image.path}"):  # noqa: PTH113 (a Path costs ten times that)
+        return None
     # Pillow takes a moment to load, and only some formats ask for sizes.
     from tufa_cli.images.reading import read_size
 
@@ -216,9 +218,10 @@ def headed(path: Path, overwrite: bool) -> Iterator[tuple[TextIO, list[str]]]:
         tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=path.parent) as body,
     ):
         yield body, head
-        body.seek(0)
+        body.seek(0)  # writes what is left of it
         stream.writelines(head)
-        shutil.copyfileobj(body, stream, 1 << 16)
+        stream.flush()
+        shutil.copyfileobj(body.buffer, stream.buffer, 1 << 20)
 
 
 class PhotoFinder:

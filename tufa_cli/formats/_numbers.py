@@ -98,3 +98,11 @@ def shortest_text(values: NDArray[np.float64]) -> str:
     text = list_text(values + 0.0)  # takes the minus from a zero
     # Each whole number ends with ".0,".
     return f"{text[1:-1]},".replace(".0,", ",")[:-1]
+
+
+def shortest_pairs(places: NDArray[np.float64]) -> list[str]:
+    """ "12.5,3": ``shortest`` of x and y; places: (K, 2), finite."""
+    if not len(places):
+        return []
+    text = list_text(np.add(places, 0.0, order="C")).replace(".0,", ",").replace(".0]", "]")
+    return text[2:-2].split("],[")

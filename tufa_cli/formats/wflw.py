@@ -61,16 +61,18 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
 
     def parse(text: str) -> tuple[str, Face]:
         name, points, box, flags = _fields(text)
-        place = points.reshape(-1, 2) - first_pixel
+        place = points.reshape(-1, 2)
+        if first_pixel:
+            place -= first_pixel
         if box is not None:
             box = [box[0] - first_pixel, box[1] - first_pixel, box[2] - box[0], box[3] - box[1]]
             if box[2] < 0 or box[3] < 0:
                 raise ValueError("the box's far corner lies before its near one")
-        return name, Face(
+        return name, Face.of_checked(
             place,
-            scheme=options.scheme or SCHEME,
-            box=None if box is None else np.array(box),
-            attributes=dict(zip(FLAGS, flags, strict=False)),
+            options.scheme or SCHEME,
+            None if box is None else np.array(box),
+            dict(zip(FLAGS, flags, strict=False)),
         )
 
     yield from read_rows(source, options, _sniff_file, parse, _name, _roots)
@@ -95,8 +97,9 @@ def _usual(text: str) -> tuple[str, list[str], str] | None:
     """The coordinates, the box and flags, and the name of a row of the long form as all tools
     write it: one space between the fields, none in the name. None for any other."""
     points, *rest, name = text.rsplit(" ", _LONG - _COORDINATES + 1)
-    usual = points.count(" ") == _COORDINATES - 1 and len(rest) == _LONG - _COORDINATES
-    usual = usual and name.isprintable() and not is_number(name or "0") and is_number(rest[0])
+    if points.count(" ") != _COORDINATES - 1 or len(rest) != _LONG - _COORDINATES:
+        return None
+    usual = name.isprintable() and not is_number(name or "0") and is_number(rest[0])
     return (points, rest, name) if usual else None
 
 
