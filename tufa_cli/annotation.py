@@ -74,25 +74,23 @@ class Face:
         cls,
         points_px: FloatArray,
         scheme: str | None,
-        box: FloatArray | None,
-        attributes: Mapping[str, Any],
+        visibility: NDArray[np.uint8] | None = None,
+        **rest: Any,
     ) -> Face:
         """A face of a reader that has made sure of everything, at a quarter of the cost.
 
-        points_px: (K, 2) float64, finite, all visible, of nobody else. box: (4,) float64 or None.
+        points_px: (K, 2) float64, NaN just where visibility, (K,) uint8, is 0 (None: all visible);
+        neither belongs to anybody else. rest: other fields, as they are kept.
         """
-        visibility = np.empty(len(points_px), dtype=np.uint8)
-        visibility.fill(VISIBLE)
+        if visibility is None:
+            visibility = np.empty(len(points_px), dtype=np.uint8)
+            visibility.fill(VISIBLE)
         face = object.__new__(cls)
         face.__dict__.update(
             points_px=points_px,
             scheme=scheme,
             visibility=visibility,
-            confidence=None,
-            box=box,
-            score=None,
-            attributes=attributes,
-            source="manual",
+            **{"confidence": None, "box": None, "score": None, "source": "manual", **rest},
         )
         return face
 

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
+from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import ReadOptions, Sniff, Tally
 from tufa_cli.formats._coco_write import STRICT
+from tufa_cli.formats._fast import uncollected
 from tufa_cli.formats._files import first_root
 from tufa_cli.formats._json import (
     are_numbers,
@@ -155,7 +156,8 @@ class CocoFile:
 
     def records(self) -> Iterator[AnnotatedImage]:
         """A record per entry of ``images``, in their order."""
-        faces = self._faces()
+        with uncollected():
+            faces = self._faces()
         names = [row.get("file_name") for row in self.data["images"] if isinstance(row, dict)]
         root = self.options.root
         common = common_folder((name for name in names if isinstance(name, str)), root)
@@ -281,10 +283,10 @@ class CocoFile:
         if _area_of(row.get("bbox"), row.get("area")):
             attributes.pop("area", None)
         scores = row.get("keypoint_scores")
-        return Face(
+        return Face.of_checked(
             places,
-            scheme=scheme,
-            visibility=visibility,
+            scheme,
+            visibility,
             confidence=numbers(scores, "keypoint_scores", len(places)),
             box=box_of(labels.box, labels.box_key, self.first_pixel),
             score=one_number(row.get("score"), "score"),
@@ -302,7 +304,10 @@ class CocoFile:
         visibility = found[:, 2].astype(np.uint8)
         if key not in self.has_two and not self.strict:
             visibility[visibility == OCCLUDED] = VISIBLE
-        return found[:, :2] - self.first_pixel, visibility
+        places = found[:, :2] - self.first_pixel
+        if np.count_nonzero(visibility) < len(visibility):
+            places[visibility == UNLABELLED] = np.nan
+        return places, visibility
 
 
 def _without_unlabelled(values: list[Any], key: str) -> list[float]:

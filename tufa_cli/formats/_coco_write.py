@@ -70,7 +70,8 @@ def _face_rows(
         for face in image.faces:
             category = categories.setdefault(dialect.category_of(face), len(categories) + 1)
             row = {"id": next(numbers), "image_id": image_id, "category_id": category}
-            yield row | dialect.face(face, first_pixel)
+            row.update(dialect.face(face, first_pixel))
+            yield row
 
 
 def listed(

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TextIO
+from typing import BinaryIO, TextIO, cast
 
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import InputError, OutputError
@@ -221,7 +221,7 @@ def headed(path: Path, overwrite: bool) -> Iterator[tuple[TextIO, list[str]]]:
         body.seek(0)  # writes what is left of it
         stream.writelines(head)
         stream.flush()
-        shutil.copyfileobj(body.buffer, stream.buffer, 1 << 20)
+        shutil.copyfileobj(cast(BinaryIO, body.buffer), stream.buffer, 1 << 20)
 
 
 class PhotoFinder:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._fast import json_text, json_value, list_text
 from tufa_cli.formats._files import read_bytes
-from tufa_cli.formats._numbers import FAR_PX, are_places
+from tufa_cli.formats._numbers import FAR_PX, are_places, array_of
 
 _NOT_XML = re.compile("[\x00-\x1f\ufffe\uffff]")
 _NO_JSON = object()
@@ -169,7 +169,7 @@ def are_numbers(values: Iterable[Any]) -> bool:
 def places_in(values: list[float], key: str) -> NDArray[np.float64]:
     """(N,) float64 of numbers; raises ValueError where one is no place in a photo."""
     try:
-        found = np.array(values, dtype=np.float64)
+        found = array_of(values)
     except OverflowError:
         found = np.array([np.inf])
     if not are_places(found):

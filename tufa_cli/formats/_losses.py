@@ -161,6 +161,8 @@ def _image_checks(chosen: Format) -> list[tuple[str, Callable[[AnnotatedImage], 
 
 
 def _unheld_of_photo(image: AnnotatedImage, chosen: Format) -> bool:
+    if not image.attributes:
+        return False
     held = chosen.CAPABILITIES.image_attributes
     holds = getattr(chosen, "holds_image_attribute", None)
     for name, value in image.attributes.items():
@@ -216,12 +218,20 @@ class Preparation:
         for image in images:
             if self._counts_losses:
                 self.losses.add(image)
-            faces = tuple(face for found in image.faces for face in self._ready(image, found))
+            faces = image.faces
+            if not all(map(self._fits, faces)):
+                faces = tuple(face for found in faces for face in self._ready(image, found))
             if self._chosen.CAPABILITIES.one_face:
                 faces = faces[:1]  # said among the losses
             self.images += 1
             self.faces += len(faces)
-            yield image if faces == image.faces else replace(image, faces=faces)
+            yield image if faces is image.faces else replace(image, faces=faces)
+
+    def _fits(self, face: Face) -> bool:
+        """Whether nothing of a face need be looked at closer."""
+        caps = self._chosen.CAPABILITIES
+        known = caps.points is None or caps.takes(len(face.points_px))
+        return self._anywhere and known and (caps.missing or bool(face.labelled.all()))
 
     def _ready(self, image: AnnotatedImage, face: Face) -> Iterator[Face]:
         """The face as the format can write it, or nothing when it is dropped."""
@@ -232,9 +242,6 @@ class Preparation:
                 f"{self._chosen.NAME} holds {caps.counts_text}",
                 "write coco or pts, which hold any number of points",
             )
-        if self._anywhere and (caps.missing or face.labelled.all()):
-            yield face
-            return
         bad = _misplaced(image, face, self._chosen, self._options)
         if not caps.missing:
             bad |= ~face.labelled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 
 import numpy as np
@@ -41,7 +42,7 @@ def numbers(tokens: Sequence[str]) -> list[float]:
         except ValueError:
             pass  # which one, and why, is found below
         else:
-            if are_places(np.array(values)):
+            if are_places(array_of(values)):
                 return values
     return [number(token) for token in tokens]
 
@@ -72,6 +73,16 @@ def shortest(value: float) -> str:
     return repr(value + 0.0).removesuffix(".0")  # the zero takes the minus from another
 
 
+def array_of(values: Sequence[float]) -> NDArray[np.float64]:
+    """(N,) float64 of floats and whole numbers, in half the time that ``np.array`` takes.
+
+    Raises OverflowError for a whole number that no float can be.
+    """
+    packed = bytearray(8 * len(values))
+    struct.pack_into(f"{len(values)}d", packed, 0, *values)
+    return np.frombuffer(packed, dtype=np.float64)
+
+
 def plain_numbers(text: str) -> NDArray[np.float64] | None:
     """(N,) numbers that stand in a text with a comma between them; those of places in photos.
 
@@ -80,7 +91,7 @@ def plain_numbers(text: str) -> NDArray[np.float64] | None:
     if text.encode().translate(None, _DIGITS):
         return None
     try:
-        found = np.array(float_list(text), dtype=np.float64)
+        found = array_of(float_list(text))
     except ValueError:
         return None
     return found if are_places(found) else None

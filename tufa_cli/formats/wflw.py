@@ -18,7 +18,7 @@ from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, written_points
 from tufa_cli.formats._files import check_name, head_lines, sniff_any, write_lines
 from tufa_cli.formats._lists import SUFFIXES, read_rows, whole, whole_value
-from tufa_cli.formats._numbers import decimals_of, is_number, numbers, plain_numbers
+from tufa_cli.formats._numbers import array_of, decimals_of, is_number, numbers, plain_numbers
 
 NAME = "wflw"
 TITLE = "WFLW list, 98 points, one face a line, 0-based"
@@ -71,8 +71,8 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
         return name, Face.of_checked(
             place,
             options.scheme or SCHEME,
-            None if box is None else np.array(box),
-            dict(zip(FLAGS, flags, strict=False)),
+            box=None if box is None else array_of(box),
+            attributes=dict(zip(FLAGS, flags, strict=False)),
         )
 
     yield from read_rows(source, options, _sniff_file, parse, _name, _roots)
@@ -99,8 +99,8 @@ def _usual(text: str) -> tuple[str, list[str], str] | None:
     points, *rest, name = text.rsplit(" ", _LONG - _COORDINATES + 1)
     if points.count(" ") != _COORDINATES - 1 or len(rest) != _LONG - _COORDINATES:
         return None
-    usual = name.isprintable() and not is_number(name or "0") and is_number(rest[0])
-    return (points, rest, name) if usual else None
+    is_name = "/" in name or not is_number(name or "0")
+    return (points, rest, name) if is_name and name.isprintable() and is_number(rest[0]) else None
 
 
 def _name(text: str) -> str:
@@ -112,15 +112,17 @@ def _fields(text: str) -> tuple[str, NDArray[np.float64], list[float] | None, li
     """The name, (196,) coordinates, corners of the box, and flags; raises ValueError."""
     row = _usual(text)
     if row is not None:
-        points = plain_numbers(row[0].replace(" ", ","))
-        tokens, name = row[1], row[2]
-    if row is None or points is None:
-        tokens, name = _split(text)
-        points = np.array(numbers(tokens[:_COORDINATES]), dtype=np.float64)
-        tokens = tokens[_COORDINATES:]
-    if not tokens:
-        return name, points, None, []
-    return name, points, numbers(tokens[:4]), [whole(token, "flag") for token in tokens[4:]]
+        points, rest, name = row
+        places = plain_numbers(f"{points} {' '.join(rest[:4])}".replace(" ", ","))
+        if places is not None:
+            flags = [whole(token, "flag") for token in rest[4:]]
+            return name, places[:_COORDINATES], places[_COORDINATES:].tolist(), flags
+    tokens, name = _split(text)
+    places = array_of(numbers(tokens[:_COORDINATES]))
+    if len(tokens) == _COORDINATES:
+        return name, places, None, []
+    box = numbers(tokens[_COORDINATES : _COORDINATES + 4])
+    return name, places, box, [whole(token, "flag") for token in tokens[_COORDINATES + 4 :]]
 
 
 def holds_attribute(name: str, value: object, face: Face) -> bool:
