@@ -79,7 +79,10 @@ def array_of(values: Sequence[float]) -> NDArray[np.float64]:
     Raises OverflowError for a whole number that no float can be.
     """
     packed = bytearray(8 * len(values))
-    struct.pack_into(f"{len(values)}d", packed, 0, *values)
+    try:
+        struct.pack_into(f"{len(values)}d", packed, 0, *values)
+    except struct.error as error:
+        raise OverflowError(str(error)) from None
     return np.frombuffer(packed, dtype=np.float64)
 
 
@@ -88,11 +91,11 @@ def plain_numbers(text: str) -> NDArray[np.float64] | None:
 
     None for anything but plain decimal numbers: ``numbers`` tells what is wrong, if anything is.
     """
-    if text.encode().translate(None, _DIGITS):
+    if not text or text.encode().translate(None, _DIGITS):
         return None
     try:
         found = array_of(float_list(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found if are_places(found) else None
 
