@@ -49,7 +49,7 @@ def alike(do: Callable[[], Any]) -> Any:
 @pytest.fixture(autouse=True)
 def needs_orjson() -> Iterator[None]:
     if _fast.compiled() is None:
-        pytest.skip("orjson is not installed (or an old one): pip install tufa-cli[fast]")
+        pytest.skip("orjson is not installed (or one before 3.12): pip install tufa-cli[fast]")
     yield
 
 

@@ -221,7 +221,7 @@ def headed(path: Path, overwrite: bool) -> Iterator[tuple[TextIO, list[str]]]:
         body.seek(0)  # writes what is left of it
         stream.writelines(head)
         stream.flush()
-        shutil.copyfileobj(cast(BinaryIO, body.buffer), stream.buffer, 1 << 20)
+        shutil.copyfileobj(cast(BinaryIO, body.buffer), stream.buffer, 1 << 16)
 
 
 class PhotoFinder:
