@@ -32,6 +32,7 @@ class Face:
     score: the detector's score in 0..1, or None.
     attributes: what else the format carried, by name.
     source: "manual" for people's labels, "auto" for a model's.
+    id: what the file calls this face, for who joins other tables by it, or None.
     """
 
     points_px: FloatArray
@@ -42,6 +43,7 @@ class Face:
     score: float | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     source: Literal["manual", "auto"] = "manual"
+    id: int | str | None = None
 
     def __post_init__(self) -> None:
         points: FloatArray = np.array(self.points_px, dtype=np.float64).reshape(-1, 2)
@@ -90,7 +92,14 @@ class Face:
             points_px=points_px,
             scheme=scheme,
             visibility=visibility,
-            **{"confidence": None, "box": None, "score": None, "source": "manual", **rest},
+            **{
+                "confidence": None,
+                "box": None,
+                "score": None,
+                "source": "manual",
+                "id": None,
+                **rest,
+            },
         )
         return face
 
@@ -117,6 +126,7 @@ class AnnotatedImage:
     path: POSIX path of the photo relative to the annotation source's image root (never flattened).
     width, height: of the EXIF-upright photo in pixels, or None when unknown.
     root: folder that ``path`` is relative to, or None when unknown.
+    id: what the file calls this photo beside its path, or None.
     """
 
     path: str
@@ -126,6 +136,7 @@ class AnnotatedImage:
     split: str | None = None
     root: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    id: int | str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", self.path.replace("\\", "/"))

@@ -216,7 +216,8 @@ def _check_formats(given: dict[str, Any]) -> None:
     """Raise TufaError for a target that is not written; warn of formats that cannot be used."""
     from tufa_cli.formats import check_writes, get_format, plugin_problems
 
-    check_writes(get_format(given["target_format"]))  # a wrong name should not cost a long read
+    # A wrong name should not cost a long read.
+    check_writes(get_format(given["target_format"]), given["to_setting"])
     if given["source_format"] == "auto":
         for problem in plugin_problems():
             click.echo(f"Warning: {problem}", err=True)
@@ -277,12 +278,13 @@ def _note(text: str) -> None:
     click.echo(f"Note: {text}", err=True)
 
 
-def _write_options(given: dict[str, Any]) -> dict[str, Any]:
+def _write_options(given: dict[str, Any], rescheme: Rescheme) -> dict[str, Any]:
     return {
         "overwrite": given["overwrite"],
         "missing": given["missing"],
         "index_base": _base(given["to_index_base"]),
         "settings": given["to_setting"],
+        "schemes": rescheme.schemes,
     }
 
 
@@ -306,7 +308,7 @@ def _in_one_go(
         None if given["dry_run"] else given["output"],
         lossy=given["allow_lossy"],
         on_read=on_read,
-        **_write_options(given),
+        **_write_options(given, rescheme),
     )
     tell_written([""], [done] if done is not None else [], given, report)
 
@@ -347,5 +349,6 @@ def _in_parts(
     target, missing = given["target_format"], given["missing"]
     found = [(part.label, item) for part in parts for item in losses(part.images, target, missing)]
     tell_lost(found, given, report)
-    done = [] if given["dry_run"] else write_parts(parts, target, _note, **_write_options(given))
+    options = _write_options(given, rescheme)
+    done = [] if given["dry_run"] else write_parts(parts, target, _note, **options)
     tell_written([part.label for part in parts], done, given, report)

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import ReadOptions, Sniff, Tally
-from tufa_cli.formats._coco_write import STRICT
+from tufa_cli.formats._coco_write import ABOUT, STRICT
 from tufa_cli.formats._fast import uncollected
 from tufa_cli.formats._files import first_root
+from tufa_cli.formats._ids import id_in, only_count
 from tufa_cli.formats._json import (
     are_numbers,
     box_of,
@@ -29,8 +30,16 @@ from tufa_cli.formats._json import (
     photo_side,
     places_in,
     with_nested,
+    without_unlabelled,
 )
-from tufa_cli.formats._names import note_names, scheme_named, scheme_with_names
+from tufa_cli.formats._names import (
+    class_attribute,
+    known_scheme,
+    note_class,
+    note_names,
+    scheme_named,
+    scheme_with_names,
+)
 from tufa_cli.formats._photo_names import common_folder, stored_name
 
 KEYS = ("images", "annotations", "categories")
@@ -47,11 +56,13 @@ class Category(NamedTuple):
     """What a category says: its scheme, if it names one, and its number of points (0: unsaid).
 
     faces: whether a box alone is a face's, as in a face detector's file: told by the name.
+    name: where it tells one class of faces from others.
     """
 
     scheme: str | None
     points: int
     faces: bool
+    name: str | None = None
 
 
 #: Of an annotation that names none, or one that the file does not explain.
@@ -146,13 +157,27 @@ class CocoFile:
         self.path, self.options, self.pick = path, options, pick
         self.roots, self.split = roots, split
         self.data = _checked(path, data)
-        self.unknown: dict[str, list[str]] = {}
+        self.unknown: dict[str, tuple[list[str], bool]] = {}
         self.categories = self._categories()
         self.first_pixel = options.base(0)
         said = self.data.get("info")
         strict = isinstance(said, dict) and said.get("keypoint_visibility") == STRICT
         self.strict = strict or options.coco_visibility == "strict"
         self.has_two = self._keys_with_two()
+        self._note_head(said)
+        self.counted = {
+            key: only_count([row.get("id") for row in self.data[key] if isinstance(row, dict)])
+            for key in KEYS[:2]
+        }
+
+    def _note_head(self, info: Any) -> None:
+        """Say that what the file says of itself is not kept."""
+        ours = isinstance(info, dict) and info.get("description") == ABOUT
+        what = ["info"] if isinstance(info, dict) and any(info.values()) and not ours else []
+        what += ["licenses"] if self.data.get("licenses") else []
+        if what:
+            said = ", ".join(what)
+            self.options.note(f"{self.path}: what the file says of itself ({said}) is not kept")
 
     def records(self) -> Iterator[AnnotatedImage]:
         """A record per entry of ``images``, in their order."""
@@ -177,7 +202,8 @@ class CocoFile:
             yield image
 
     def _categories(self) -> dict[str, Category]:
-        table = {}
+        table: dict[str, Category] = {}
+        classes: dict[str, str | None] = {}
         rows = self.data.get("categories")
         for row in rows if isinstance(rows, list) else ():
             if isinstance(row, dict):
@@ -187,12 +213,19 @@ class CocoFile:
                 known = mark if isinstance(mark, str) and mark else None
                 names = [str(name) for name in names]
                 scheme = known or scheme_named(row.get("name"), len(names))
-                scheme = scheme or scheme_with_names(names)
+                scheme = scheme or scheme_with_names(names, self.options.schemes)
                 faces = _FACE_WORDS.search(str(row.get("name"))) is not None
                 key = key_of(row.get("id"))
                 table[key] = Category(scheme, len(names), faces)
-                if scheme is None:
-                    self.unknown[key] = names
+                if known_scheme(scheme, len(names), self.options.schemes) is None:
+                    self.unknown[key] = names, bool(row.get("skeleton"))
+                if known is None and (names or faces):
+                    classes[key] = _text(row.get("name"))
+        for key, name in classes.items():
+            if len(classes) > 1:
+                table[key] = table[key]._replace(name=name)
+            else:
+                note_class(self.options, self.path, name)
         return table
 
     def _labels(self, row: dict[str, Any]) -> Labels | None:
@@ -256,6 +289,7 @@ class CocoFile:
             split=split if isinstance(split, str) else self.split,
             root=root,
             attributes=with_nested(row, _IMAGE_KEYS),
+            id=id_in(row.get("id"), self.counted["images"]),
         )
 
     def _face(self, row: dict[str, Any], labels: Labels) -> Face | None:
@@ -270,12 +304,16 @@ class CocoFile:
             scheme = self.options.scheme
         elif labels.points and len(places) != labels.points:
             raise ValueError(f"{len(places)} keypoints, its category has {labels.points}")
-        elif scheme is None and labels.key == "keypoints":
-            names = self.unknown.pop(key_of(row.get("category_id")), ())
-            note_names(self.options, self.path, names)
+        elif self.unknown and labels.key == "keypoints":
+            unkept = self.unknown.pop(key_of(row.get("category_id")), None)
+            if unkept is not None:
+                note_names(self.options, self.path, *unkept)
         ours = row.get("source") in ("manual", "auto")
         attributes = with_nested(row, labels.used | {"source"} if ours else labels.used)
         attributes.update(labels.more)
+        category = self.categories.get(key_of(row.get("category_id")), _NO_CATEGORY)
+        if category.name is not None:
+            attributes = class_attribute(self.options, category.name) | attributes
         if attributes.get("iscrowd") in (0, False):
             del attributes["iscrowd"]
         if attributes.get("segmentation") == []:
@@ -292,6 +330,7 @@ class CocoFile:
             score=one_number(row.get("score"), "score"),
             attributes=attributes,
             source="auto" if row.get("source") == "auto" else "manual",
+            id=id_in(row.get("id"), self.counted["annotations"]),
         )
 
     def _points(self, values: Any, key: str) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
@@ -299,7 +338,7 @@ class CocoFile:
         if not isinstance(values, list) or len(values) % 3:
             raise ValueError(f"{key} is not a list of x, y, v")
         if not (are_numbers(values) and _LABELLED.issuperset(values[2::3])):
-            values = _without_unlabelled(values, key)
+            values = without_unlabelled(values, key)
         found = places_in(values, key).reshape(-1, 3)
         visibility = found[:, 2].astype(np.uint8)
         if key not in self.has_two and not self.strict:
@@ -308,23 +347,6 @@ class CocoFile:
         if np.count_nonzero(visibility) < len(visibility):
             places[visibility == UNLABELLED] = np.nan
         return places, visibility
-
-
-def _without_unlabelled(values: list[Any], key: str) -> list[float]:
-    """x, y, v of each point, with 0, 0 where v is 0: what stands there may be anything.
-
-    Raises ValueError for what is no number, or no v.
-    """
-    flags = values[2::3]
-    if not are_numbers(flags) or not {0, 1, 2}.issuperset(flags):
-        bad = [flag for flag in flags if isinstance(flag, bool) or flag not in (0, 1, 2)]
-        raise ValueError(f"{key}: visibility {bad[0]!r:.40} is none of 0, 1 and 2")
-    kept = list(values)
-    for first in (0, 1):
-        kept[first::3] = [v if flag else 0 for v, flag in zip(values[first::3], flags, strict=True)]
-    if not are_numbers(kept):
-        raise ValueError(f"{key} holds something that is not a number")
-    return kept
 
 
 def _checked(path: Path, data: Any) -> dict[str, Any]:
@@ -356,6 +378,10 @@ def key_of(identity: Any) -> str:
     if isinstance(identity, float) and identity.is_integer():
         identity = int(identity)
     return json.dumps(identity, sort_keys=True)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _area_of(box: Any, area: Any) -> bool:

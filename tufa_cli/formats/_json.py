@@ -177,6 +177,23 @@ def places_in(values: list[float], key: str) -> NDArray[np.float64]:
     return found
 
 
+def without_unlabelled(values: list[Any], key: str) -> list[float]:
+    """x, y, v of each point, with 0, 0 where v is 0: what stands there may be anything.
+
+    Raises ValueError for what is no number, or no v.
+    """
+    flags = values[2::3]
+    if not are_numbers(flags) or not {0, 1, 2}.issuperset(flags):
+        bad = [flag for flag in flags if isinstance(flag, bool) or flag not in (0, 1, 2)]
+        raise ValueError(f"{key}: visibility {bad[0]!r:.40} is none of 0, 1 and 2")
+    kept = list(values)
+    for first in (0, 1):
+        kept[first::3] = [v if flag else 0 for v, flag in zip(values[first::3], flags, strict=True)]
+    if not are_numbers(kept):
+        raise ValueError(f"{key} holds something that is not a number")
+    return kept
+
+
 def one_number(value: Any, key: str) -> float | None:
     """A finite number, or None for None; raises ValueError."""
     found = numbers(None if value is None else [value], key, 1)

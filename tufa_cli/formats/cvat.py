@@ -22,17 +22,29 @@ from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions
 from tufa_cli.formats._cvat_write import RESERVED, CvatWriter
-from tufa_cli.formats._drafts import Draft, Point, corners_box, upright_box
+from tufa_cli.formats._drafts import (
+    IN_DEPTH,
+    OF_BOXES,
+    OF_POINTS,
+    TURNED,
+    Draft,
+    Point,
+    corners_box,
+    upright_box,
+)
 from tufa_cli.formats._files import first_root, headed, list_files, photo_name, sniff_any
+from tufa_cli.formats._ids import Place
 from tufa_cli.formats._json import from_text, is_json, to_text
-from tufa_cli.formats._names import NAMES_SETTING, Orders, Told, scheme_named
+from tufa_cli.formats._names import NAMES_SETTING, Orders, Told, scheme_named, tells_class
 from tufa_cli.formats._numbers import number
 from tufa_cli.formats._xml import At, Node, XmlRecords, attribute_values, first_tags
 from tufa_cli.writing import check_writable, write_text
 
 NAME = "cvat"
 TITLE = "CVAT for images 1.1, XML with skeletons or points, 0-based"
-CAPABILITIES = replace(EVERYTHING, confidence=False, image_attributes=False, streams=True)
+CAPABILITIES = replace(
+    EVERYTHING, confidence=False, image_attributes=False, ids=("photos",), streams=True
+)
 SETTINGS = {**NAMES_SETTING}
 SUFFIXES = (".xml",)
 
@@ -101,6 +113,8 @@ class _File:
                 found.setdefault(name, [])
             elif parent and name is not None:
                 found.setdefault(parent, []).append(name)
+        if any(job.text_of(word) for job in meta.children for word in ("name", "owner")):
+            self.options.note(f"{self.path}: what <meta> says of the task is not kept")
         self.declared = {name: tuple(dict.fromkeys(points)) for name, points in found.items()}
 
     def _image(self, node: Node) -> AnnotatedImage:
@@ -113,6 +127,7 @@ class _File:
         if self.root is None:
             folder = self.path.parent
             self.root = first_root([folder, folder / "images"], path)
+        self.tally.aside("images have a task_id, which is not kept", "task_id" in node.attributes)
         identity = f"{node.attributes.get('task_id')} {node.attributes.get('id')}"
         self.tally.aside("images repeat another's id", identity in self.ids)
         self.tally.aside("photos are named more than once", hash(path) in self.seen)
@@ -126,6 +141,7 @@ class _File:
             height=node.size("height"),
             split=node.attributes.get("subset") or None,
             root=str(self.root),
+            id=_number(node.attributes.get("id")),
         )
 
     def _faces(self, node: Node) -> tuple[Face, ...]:
@@ -135,6 +151,8 @@ class _File:
         for shape in node.children:
             group = shape.attributes.get("group_id", "0")
             key = None if group in ("", "0") else group
+            depth = shape.attributes.get("z_order", "0") not in ("", "0")
+            self.tally.aside(IN_DEPTH, depth)
             try:
                 if shape.tag == "skeleton":
                     drafts.append((key, shape, self._skeleton(shape)))
@@ -169,9 +187,11 @@ class _File:
     def _skeleton(self, node: Node) -> Draft:
         label = node.need("label")
         draft = self._draft(node, label)
-        draft.told = Told(label, draft.told.scheme, declared=self.declared.get(label))
+        several = len(self.declared) > 1
+        names = self.declared.get(label)
+        draft.told = Told(label, draft.told.scheme, declared=names, several=several)
         for child in node.all("points"):
-            self.tally.aside("points have attributes of their own", any(child.all("attribute")))
+            self.tally.aside(OF_POINTS, any(child.all("attribute")))
             if child.flag("outside"):
                 child.need("label")
                 continue
@@ -236,11 +256,20 @@ class _File:
                 box = corners_box(*values) - [self.first_pixel, self.first_pixel, 0, 0]
                 if node.attributes.get("rotation") is not None:
                     middle = box[:2] + box[2:] / 2
+                    self.tally.aside(TURNED, node.number("rotation") != 0)
                     box = upright_box(box, node.number("rotation"), (middle[0], middle[1]))
                 draft.box = box
+                label = node.attributes.get("label", "").removesuffix(" box")
+                self.tally.aside(OF_BOXES, label != draft.told.label and tells_class(label))
+                self.tally.aside("boxes are hidden, which is not kept", node.flag("occluded"))
                 draft.attributes = self._attributes(node) | draft.attributes
             except ValueError as error:
                 self._failed(error, node)
+
+
+def _number(word: str | None) -> int | None:
+    """An image's id, which is its place in the task; a word is none."""
+    return Place(word) if word is not None and word.isascii() and word.isdigit() else None
 
 
 def _state(node: Node) -> int:
@@ -261,11 +290,12 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
     """The XML, and the labels of the task it belongs to beside it; raises OutputError."""
     labels = target.with_name(f"{target.stem}.cvat-labels.json")
     check_writable(labels, options.overwrite)
-    writer = CvatWriter(target, options.base(CAPABILITIES.index_base), holds_attribute)
+    writer = CvatWriter(target, options, holds_attribute)
     with headed(target, options.overwrite) as (body, head):
         for image in images:
             writer.image(image, body)
         body.write("</annotations>\n")
         head += [f"{line}\n" for line in writer.head()]
     write_text(labels, writer.labels(), options.overwrite)
+    options.tell({"ids of photos are taken, or no numbers: others stand for them": writer.ids.lost})
     return [target, labels]
