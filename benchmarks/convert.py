@@ -4,7 +4,8 @@ python benchmarks/convert.py [--count 100000] [--flat 20000] [--others PYTHON]
 
 Each conversion is a process of its own, whose processor time (start and imports included), wall
 time and peak memory are taken; they run one after the other. ``--others`` is an interpreter that
-has datumaro and pycocotools, where this one has not.
+has datumaro and pycocotools, where this one has not. This one needs orjson (the extra ``fast``):
+each of our conversions is done with it and, hidden, without.
 """
 
 from __future__ import annotations
@@ -55,6 +56,14 @@ def convert(source: str, from_: str, target: str, to: str) -> None:
         write(records, target, to)
 
 
+def convert_plain(*step: str) -> None:
+    """Ours without the extra ``fast``."""
+    from tufa_cli.formats import _fast
+
+    _fast.compiled = lambda: None
+    convert(*step)
+
+
 def convert_datumaro(source: str, from_: str, target: str, to: str) -> None:
     """Datumaro's import and export; it has no reader of WFLW's list, so that is split here."""
     from datumaro.components.dataset import Dataset
@@ -103,7 +112,12 @@ def load_pycocotools(source: str, *_: str) -> None:
     print(len(Coco(source).anns))
 
 
-STEPS = {"ours": convert, "datumaro": convert_datumaro, "pycocotools": load_pycocotools}
+STEPS = {
+    "ours": convert,
+    "plain": convert_plain,
+    "datumaro": convert_datumaro,
+    "pycocotools": load_pycocotools,
+}
 
 
 def measure(python: str, *step: object) -> Cost | None:
@@ -131,7 +145,7 @@ def measure(python: str, *step: object) -> Cost | None:
 def compare(folder: Path, count: int, others: str) -> None:
     """The table of conversions, ours and theirs."""
     listed, coco, made = folder / LIST, folder / COCO, folder / "out"
-    for needed in (coco.parent, folder / "images", made):
+    for needed in (coco.parent, folder / "images", made, made / "plain"):
         needed.mkdir()
     make_list(listed, count)
     python = sys.executable
@@ -146,13 +160,19 @@ def compare(folder: Path, count: int, others: str) -> None:
         ("reading COCO", ("ours", coco, "coco", "-", "nothing"), ("pycocotools", coco)),
     ]  # fmt: skip
     print(f"{count} faces of {POINTS} points: CPU s, wall s, peak MB")
-    print("| | ours | the other | CPU ratio |\n|---|---|---|---|")
-    for title, mine, theirs in tasks:
-        own = measure(python, *mine)
+    print("| | with orjson | without | the other | CPU ratio, with and without |")
+    print("|---|---|---|---|---|")
+    for title, (_, source, from_, target, to), theirs in tasks:
+        twin = "-" if target == "-" else made / "plain" / Path(target).name
+        own = measure(python, "ours", source, from_, target, to)
+        plain = measure(python, "plain", source, from_, twin, to)
+        if twin != "-" and not filecmp.cmp(target, twin, shallow=False):
+            print(f"{title}: the files with orjson and without differ")
         other = measure(others, *theirs) if theirs else None
-        ratio = f"{other.cpu / own.cpu:.2f}" if own and other else "–"
+        ratios = [f"{other.cpu / one.cpu:.2f}" if one and other else "–" for one in (own, plain)]
         name = f"{theirs[0]} " if theirs else ""
-        print(f"| {title} | {_cells(own)} | {name}{_cells(other)} | {ratio} |", flush=True)
+        costs = f"{_cells(own)} | {_cells(plain)} | {name}{_cells(other)}"
+        print(f"| {title} | {costs} | {', '.join(ratios)} |", flush=True)
     print("back as it was:", filecmp.cmp(made / "back.txt", listed, shallow=False))
 
 

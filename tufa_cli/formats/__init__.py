@@ -24,6 +24,7 @@ from tufa_cli.formats._base import (
     WriteOptions,
     WriteReport,
 )
+from tufa_cli.formats._fast import uncollected
 from tufa_cli.formats._files import check_source, photo_size
 from tufa_cli.formats._json import load_json
 from tufa_cli.formats._losses import Losses, Preparation, losses_in, remarks_on
@@ -321,7 +322,8 @@ def write(
     if chosen.CAPABILITIES.streams:
         files = chosen.write(ready, Path(path), options)
     else:
-        records = list(ready)
+        with uncollected():
+            records = list(ready)
         files = chosen.write(records, Path(path), options)
         remarks += remarks_on(records, chosen)
     return WriteReport(

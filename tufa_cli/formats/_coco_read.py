@@ -9,19 +9,29 @@ import json
 import mmap
 import re
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
+from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import ReadOptions, Sniff, Tally
 from tufa_cli.formats._coco_write import ABOUT, STRICT
+from tufa_cli.formats._fast import uncollected
 from tufa_cli.formats._files import first_root
 from tufa_cli.formats._ids import id_in, only_count
-from tufa_cli.formats._json import box_of, numbers, one_number, photo_side, with_nested
+from tufa_cli.formats._json import (
+    are_numbers,
+    box_of,
+    numbers,
+    one_number,
+    photo_side,
+    places_in,
+    with_nested,
+    without_unlabelled,
+)
 from tufa_cli.formats._names import (
     class_attribute,
     known_scheme,
@@ -57,6 +67,8 @@ class Category(NamedTuple):
 
 #: Of an annotation that names none, or one that the file does not explain.
 _NO_CATEGORY = Category(None, 0, False)
+#: Visibility of points that have a place.
+_LABELLED = frozenset([OCCLUDED, VISIBLE])
 _FACE_WORDS = re.compile(r"face|head", re.IGNORECASE)
 
 
@@ -172,19 +184,25 @@ class CocoFile:
 
     def records(self) -> Iterator[AnnotatedImage]:
         """A record per entry of ``images``, in their order."""
-        faces = self._faces()
+        with uncollected():
+            faces = self._faces()
         names = [row.get("file_name") for row in self.data["images"] if isinstance(row, dict)]
         root = self.options.root
         common = common_folder((name for name in names if isinstance(name, str)), root)
+        folder = None if root is None else str(root)
         for number, row in enumerate(self.data["images"]):
             try:
-                image = self._image(row, faces, common)
+                if not isinstance(row, dict):
+                    raise ValueError("not an object")
+                name = stored_name(row.get("file_name"), "file_name", common)
+                if folder is None:
+                    roots = [*([Path(common)] if common else []), *self.roots]
+                    folder = str(first_root(roots, name))
+                image = self._image(row, name, faces, folder)
             except ValueError as error:
                 self.options.failed(InputError(self.path, f"images[{number}]: {error}"))
                 continue
-            if root is None:
-                root = first_root([*([Path(common)] if common else []), *self.roots], image.path)
-            yield replace(image, root=str(root))
+            yield image
 
     def _categories(self) -> dict[str, Category]:
         table: dict[str, Category] = {}
@@ -238,34 +256,35 @@ class CocoFile:
         ids: set[str] = set()
         tally = Tally("annotations are not faces of this scheme")
         repeated = 0
-        for number, row in enumerate(self.data["annotations"]):
-            where = f"annotations[{number}]"
+        rows = self.data["annotations"]
+        for number, row in enumerate(rows):
+            rows[number] = None  # its numbers are not needed any more, and take most of the memory
             try:
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
-                where += f" (id {row.get('id')})"
-                photo = _one_of(row.get("image_id"), known)
-                if photo not in known:
+                identity, image = key_of(row.get("id")), _one_of(row.get("image_id"), known)
+                if image not in known:
                     raise ValueError(f"no image has the id {row.get('image_id')!r:.60}")
                 labels = self._labels(row)
                 face = None if labels is None else self._face(row, labels)
             except (ValueError, TypeError, TufaError) as error:
-                self.options.failed(InputError(self.path, f"{where}: {error}"))
+                of = f" (id {row.get('id')})" if isinstance(row, dict) else ""
+                problem = f"annotations[{number}]{of}: {error}"
+                self.options.failed(InputError(self.path, problem))
                 continue
-            repeated += key_of(row.get("id")) in ids
-            ids.add(key_of(row.get("id")))
+            repeated += identity in ids
+            ids.add(identity)
             if labels is None:
                 tally.aside("annotations have no labelled face")
             elif tally.took(face) and face is not None:
-                faces.setdefault(photo, []).append(face)
+                faces.setdefault(image, []).append(face)
         tally.aside("annotations repeat another's id", repeated)
         tally.close(self.path, self.options)
         return faces
 
-    def _image(self, row: Any, faces: dict[str, list[Face]], common: str | None) -> AnnotatedImage:
-        if not isinstance(row, dict):
-            raise ValueError("not an object")
-        name = stored_name(row.get("file_name"), "file_name", common)
+    def _image(
+        self, row: dict[str, Any], name: str, faces: dict[str, list[Face]], root: str
+    ) -> AnnotatedImage:
         sizes = [photo_side(row.get(side), side) for side in ("width", "height")]
         split = row.get("split")
         return AnnotatedImage(
@@ -274,6 +293,7 @@ class CocoFile:
             width=sizes[0],
             height=sizes[1],
             split=split if isinstance(split, str) else self.split,
+            root=root,
             attributes=with_nested(row, _IMAGE_KEYS),
             id=id_in(row.get("id"), self.counted["images"]),
         )
@@ -294,8 +314,9 @@ class CocoFile:
             unkept = self.unknown.pop(_one_of(row.get("category_id"), self.categories), None)
             if unkept is not None:
                 note_names(self.options, self.path, *unkept)
-        ours = ["source"] if row.get("source") in ("manual", "auto") else []
-        attributes = with_nested(row, labels.used.union(ours)) | labels.more
+        ours = row.get("source") in ("manual", "auto")
+        attributes = with_nested(row, labels.used | {"source"} if ours else labels.used)
+        attributes.update(labels.more)
         category = self._category(row)
         if category.name is not None:
             attributes = class_attribute(self.options, category.name) | attributes
@@ -306,10 +327,10 @@ class CocoFile:
         if _area_of(row.get("bbox"), row.get("area")):
             attributes.pop("area", None)
         scores = row.get("keypoint_scores")
-        return Face(
+        return Face.of_checked(
             places,
-            scheme=scheme,
-            visibility=visibility,
+            scheme,
+            visibility,
             confidence=numbers(scores, "keypoint_scores", len(places)),
             box=box_of(labels.box, labels.box_key, self.first_pixel),
             score=one_number(row.get("score"), "score"),
@@ -318,22 +339,20 @@ class CocoFile:
             id=id_in(row.get("id"), self.counted["annotations"]),
         )
 
-    def _points(self, values: Any, key: str) -> tuple[Any, Any]:
+    def _points(self, values: Any, key: str) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """(K, 2) image pixels and (K,) visibility of x, y, v; raises ValueError."""
         if not isinstance(values, list) or len(values) % 3:
             raise ValueError(f"{key} is not a list of x, y, v")
-        flags = values[2::3]
-        if not {int, float}.issuperset(map(type, flags)) or not {0, 1, 2}.issuperset(flags):
-            bad = [flag for flag in flags if isinstance(flag, bool) or flag not in (0, 1, 2)]
-            raise ValueError(f"{key}: visibility {bad[0]!r:.40} is none of 0, 1 and 2")
-        visibility = np.array(flags, dtype=np.float64).astype(np.uint8)
+        if not (are_numbers(values) and _LABELLED.issuperset(values[2::3])):
+            values = without_unlabelled(values, key)
+        found = places_in(values, key).reshape(-1, 3)
+        visibility = found[:, 2].astype(np.uint8)
         if key not in self.has_two and not self.strict:
             visibility[visibility == OCCLUDED] = VISIBLE
-        kept = values[::3] + values[1::3]
-        if 0 in flags:  # what stands there is no place, and may be anything
-            kept = [value if flag else 0 for value, flag in zip(kept, flags * 2, strict=True)]
-        places = numbers(kept, key, len(kept))
-        assert places is not None
-        return places.reshape(2, -1).T - self.first_pixel, visibility
+        places = found[:, :2] - self.first_pixel
+        if np.count_nonzero(visibility) < len(visibility):
+            places[visibility == UNLABELLED] = np.nan
+        return places, visibility
 
 
 def _checked(path: Path, data: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from tufa_cli.annotation import UNLABELLED, AnnotatedImage, Face
 from tufa_cli.formats._base import BOX_FROM_POINTS, WriteOptions, states
 from tufa_cli.formats._ids import Id, ids_for
-from tufa_cli.formats._json import dump_json
+from tufa_cli.formats._json import Numbers, dump_json, dump_row
 from tufa_cli.formats._names import Own, point_names, skeleton_of
 from tufa_cli.formats._photo_names import written_name
 
@@ -83,17 +83,20 @@ def _face_rows(
         for face in image.faces:
             category = categories.setdefault(dialect.category_of(face), len(categories) + 1)
             row = {"id": next(face_ids), "image_id": image_id, "category_id": category}
-            yield row | dialect.face(face, first_pixel)
+            row.update(dialect.face(face, first_pixel))
+            yield row
 
 
-def listed(values: Iterable[Any], target: Path, opening: str, closing: str) -> Iterator[str]:
-    """The lines of a JSON list with one value a line; raises OutputError."""
+def listed(
+    rows: Iterable[dict[str, Any]], target: Path, opening: str, closing: str
+) -> Iterator[str]:
+    """The lines of a JSON list with one object a line; raises OutputError."""
     yield opening
     last: str | None = None
-    for value in values:
+    for row in rows:
         if last is not None:
             yield f"{last},"
-        last = dump_json(value, target)
+        last = dump_row(row, target)
     if last is not None:
         yield last
     yield closing
@@ -112,16 +115,16 @@ def _image_row(image: AnnotatedImage, image_id: Id) -> dict[str, Any]:
     return row
 
 
-def triplets(face: Face, first_pixel: int, flags: Mapping[int, int] | None = None) -> list[Any]:
+def triplets(face: Face, first_pixel: int, flags: Mapping[int, int] | None = None) -> Numbers:
     """x, y, v of each point in one list; 0, 0, 0 for one that is not labelled.
 
     flags: what is written for each state, where it is not the state itself.
     """
-    found = states(face)
-    values: list[float | int] = [0] * (3 * len(found))
-    values[0::3], values[1::3] = (face.points_px.T + first_pixel).tolist()
+    found, places = states(face), face.points_px
+    values = Numbers([0] * (3 * len(found)))
+    values[0::3], values[1::3] = ((places + first_pixel) if first_pixel else places).T.tolist()
     values[2::3] = found if flags is None else [flags[state] for state in found]
-    if UNLABELLED in found:
+    if not all(found):
         for index, state in enumerate(found):
             if state == UNLABELLED:
                 values[3 * index : 3 * index + 3] = [0, 0, 0]
@@ -133,7 +136,8 @@ def written_box(face: Face, first_pixel: int) -> list[float]:
     box = face.box if face.box is not None else face.tight_box()
     if box is None:
         return [0.0, 0.0, 0.0, 0.0]
-    return [float(v) for v in box + np.array([first_pixel, first_pixel, 0, 0])]
+    x, y, w, h = box.tolist()
+    return [x + first_pixel, y + first_pixel, w + 0.0, h + 0.0]  # no minus before a zero
 
 
 def ours(face: Face, top_level: frozenset[str] = _TOP_LEVEL) -> dict[str, Any]:
@@ -148,21 +152,23 @@ def ours(face: Face, top_level: frozenset[str] = _TOP_LEVEL) -> dict[str, Any]:
         row["keypoint_scores"] = face.confidence.tolist()
     if face.source == "auto":
         row["source"] = "auto"
-    row |= {key: value for key, value in face.attributes.items() if key in top_level}
-    nested = {key: value for key, value in face.attributes.items() if key not in top_level}
+    nested = dict(face.attributes)
+    for key in [key for key in nested if key in top_level]:
+        row[key] = nested.pop(key)
     if nested:
         row["attributes"] = nested
     return row
 
 
 def _face_row(face: Face, first_pixel: int) -> dict[str, Any]:
+    assert face.visibility is not None
     box = written_box(face, first_pixel)
     row: dict[str, Any] = {
         "bbox": box,
         "area": box[2] * box[3],
         "iscrowd": 0,
         "segmentation": [],
-        "num_keypoints": sum(state != UNLABELLED for state in states(face)),
+        "num_keypoints": int(np.count_nonzero(face.visibility)),
         "keypoints": triplets(face, first_pixel),
     }
     if face.box is None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tufa_cli.errors import UnknownNameError, UsageError
-from tufa_cli.formats._files import is_number
+from tufa_cli.formats._numbers import is_number
 
 _BEFORE = re.compile(r"([xy])[_\- .]?(\d+)", re.IGNORECASE)
 _AFTER = re.compile(r"(.*?[^_\- .])([_\- .]?)([xy])", re.IGNORECASE)

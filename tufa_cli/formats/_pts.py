@@ -19,14 +19,8 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import ReadOptions, WriteOptions, several_files
-from tufa_cli.formats._files import (
-    PhotoFinder,
-    decimals,
-    inside,
-    number,
-    read_lines,
-    source_files,
-)
+from tufa_cli.formats._files import PhotoFinder, inside, read_lines, source_files
+from tufa_cli.formats._numbers import decimals, number
 from tufa_cli.writing import filling
 
 FloatArray = NDArray[np.float64]

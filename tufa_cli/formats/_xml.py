@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._files import number
+from tufa_cli.formats._numbers import number
 
 _CHUNK = 1 << 16
 

@@ -33,10 +33,11 @@ from tufa_cli.formats._drafts import (
     corners_box,
     upright_box,
 )
-from tufa_cli.formats._files import first_root, headed, list_files, number, photo_name, sniff_any
+from tufa_cli.formats._files import first_root, headed, list_files, photo_name, sniff_any
 from tufa_cli.formats._ids import Place
 from tufa_cli.formats._json import from_text, is_json, to_text
 from tufa_cli.formats._names import NAMES_SETTING, Orders, Told, scheme_named, tells_class
+from tufa_cli.formats._numbers import number
 from tufa_cli.formats._xml import At, Node, XmlRecords, attribute_values, first_tags
 from tufa_cli.formats._zip import Member, is_zip, members
 from tufa_cli.writing import check_writable, write_text

@@ -24,9 +24,10 @@ from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, Tally, WriteOptions, one_of
 from tufa_cli.formats._drafts import Draft, Point, box_drawn
-from tufa_cli.formats._files import climb, headed, list_files, shortest, sniff_any
+from tufa_cli.formats._files import climb, headed, list_files, sniff_any
 from tufa_cli.formats._json import from_text
 from tufa_cli.formats._names import NAMES_SETTING, Orders, Told
+from tufa_cli.formats._numbers import shortest
 from tufa_cli.formats._xml import (
     At,
     Node,

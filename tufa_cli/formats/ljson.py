@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, Tally, WriteOptions, first
-from tufa_cli.formats._files import FAR_PX, PhotoFinder, sniff_any, source_files
+from tufa_cli.formats._files import PhotoFinder, sniff_any, source_files
 from tufa_cli.formats._json import load_json
 from tufa_cli.formats._names import known_scheme, skeleton_of
+from tufa_cli.formats._numbers import FAR_PX
 from tufa_cli.formats._photo_files import write_photo_files
 from tufa_cli.formats._pts import folder_of
 

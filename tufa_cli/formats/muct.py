@@ -25,16 +25,15 @@ from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOption
 from tufa_cli.formats._csv import SUFFIXES, column_names, fields, line_of
 from tufa_cli.formats._files import (
     check_name,
-    decimals,
     first_root,
     is_photo,
     list_files,
-    numbers,
     photo_name,
     sniff_any,
     write_lines,
 )
 from tufa_cli.formats._lists import PhotoRows, Repeats, whole_value
+from tufa_cli.formats._numbers import decimals, numbers
 from tufa_cli.formats._text import text_lines
 
 NAME = "muct"

@@ -19,17 +19,15 @@ from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOption
 from tufa_cli.formats._files import (
     PHOTO_SUFFIXES,
     check_name,
-    decimals,
     first_root,
     head_lines,
-    is_number,
     list_files,
-    number,
     photo_name,
     read_lines,
     sniff_any,
     write_lines,
 )
+from tufa_cli.formats._numbers import decimals, is_number, number
 
 NAME = "retinaface"
 TITLE = "RetinaFace label.txt, boxes and 5 points, 0-based"

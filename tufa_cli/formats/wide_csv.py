@@ -26,14 +26,13 @@ from tufa_cli.formats._files import (
     check_name,
     first_root,
     head_lines,
-    is_number,
     list_files,
-    numbers,
     sniff_any,
     write_lines,
 )
 from tufa_cli.formats._headings import Headings, headings, other_format
 from tufa_cli.formats._names import note_names, point_names, scheme_with_names
+from tufa_cli.formats._numbers import is_number, numbers
 from tufa_cli.formats._photo_names import common_folder, stored_name
 from tufa_cli.formats._tables import (
     SUFFIXES,

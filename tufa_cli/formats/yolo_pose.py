@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
-from tufa_cli.formats._files import is_number, numbers, photo_size, write_lines
+from tufa_cli.formats._files import photo_size, write_lines
 from tufa_cli.formats._names import Own, known_scheme, note_class
+from tufa_cli.formats._numbers import is_number, numbers
 from tufa_cli.formats._photo_files import Places, place_of
 from tufa_cli.formats._text import text_lines
 from tufa_cli.formats._yolo import (

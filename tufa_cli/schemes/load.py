@@ -28,7 +28,7 @@ import yaml
 
 from tufa_cli.errors import InputError, ProblemsError, UnknownNameError, nearest
 from tufa_cli.schemes.derive import default_name, derived_flip, derived_skeleton, told_apart
-from tufa_cli.schemes.files import builtin_names, builtin_text
+from tufa_cli.schemes.files import YAML_LOADER, builtin_names, builtin_text
 from tufa_cli.schemes.model import Scheme
 from tufa_cli.schemes.parts import (
     Meaning,
@@ -59,8 +59,6 @@ _MOST_POINTS = 10_000
 _FARTHEST = 10.0
 #: Equal mistakes of which a file has many are listed so often.
 _LISTED = 20
-#: The parser in C, where PyYAML has it: ten times faster on thousands of points.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _POINT_KEYS = {"part", "t", "from", "to", "count", "name", "names", "place"}
 
 
@@ -69,6 +67,8 @@ def get_scheme(name_or_file: str) -> Scheme:
 
     Raises UnknownNameError with the nearest names, InputError or ProblemsError for a bad file.
     """
+    if name_or_file in _own_names():
+        return builtin_scheme(name_or_file)  # without a look into the others for their aliases
     known = _by_any_name()
     if name_or_file.lower() in known:
         return builtin_scheme(known[name_or_file.lower()])
@@ -104,6 +104,11 @@ def scheme_names() -> list[str]:
 def builtin_scheme(name: str) -> Scheme:
     """A shipped scheme by its own name."""
     return parse_scheme(builtin_text(f"{name}.yaml"), f"{name}.yaml")
+
+
+@cache
+def _own_names() -> frozenset[str]:
+    return frozenset(builtin_names())
 
 
 @lru_cache(maxsize=1)
@@ -148,7 +153,7 @@ def inspect_scheme(text: str, where: str) -> tuple[Scheme, list[str]]:
     Raises InputError when the text is no YAML mapping.
     """
     try:
-        raw = yaml.load(text, Loader=_LOADER)
+        raw = yaml.load(text, Loader=YAML_LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
