@@ -228,8 +228,9 @@ def _read(
     rescheme: Rescheme,
     failures: list[InputError],
     report: dict[str, Any],
-) -> Iterator[AnnotatedImage]:
-    """The photos of all sources that are chosen, read while they are asked for."""
+) -> Iterable[AnnotatedImage]:
+    """The photos of all sources that are chosen, read while they are asked for if need not be
+    sooner."""
     from tufa_cli.formats import choose_format
 
     def skip(error: InputError) -> None:
@@ -336,11 +337,12 @@ def _in_parts(
     """Write every part of a split, or none when one of them fails."""
     from tufa_cli.formats import losses
     from tufa_cli.pipeline.convert import Places, is_there, write_parts
+    from tufa_cli.selection import hold
 
-    images = list(images)
-    tell_read(report, rescheme, len(images), sum(not is_there(image) for image in images))
+    images = hold(images)
+    tell_read(report, rescheme, len(images), sum(not is_there(image) for image in images.heads()))
     places = Places(given["target_format"])
-    for image in images:
+    for image in images.heads():
         places.add(image)
     _tell_places(places, report)
     parts: list[Target] = targets(images, given, report)
