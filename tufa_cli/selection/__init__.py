@@ -2,7 +2,8 @@
 
 ``lists``: photos by their names; ``merge``: several sources as one; ``where`` and ``faces``: an
 expression that keeps faces; ``sampling``: some photos by chance; ``splitting`` and ``groups``:
-parts of a data set; ``held``: photos that wait on the disk. Nothing here depends on the order in which photos come.
+parts of a data set; ``held``: photos that wait on the disk. Nothing here depends on the order in
+which photos come.
 """
 
 from tufa_cli.selection.faces import FaceFilter
