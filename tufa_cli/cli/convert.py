@@ -335,8 +335,7 @@ def _in_parts(
     report: dict[str, Any],
 ) -> None:
     """Write every part of a split, or none when one of them fails."""
-    from tufa_cli.formats import losses
-    from tufa_cli.pipeline.convert import Places, is_there, write_parts
+    from tufa_cli.pipeline.convert import Places, is_there, lost_of, write_parts
     from tufa_cli.selection import hold
 
     images = hold(images)
@@ -347,7 +346,11 @@ def _in_parts(
     _tell_places(places, report)
     parts: list[Target] = targets(images, given, report)
     target, missing = given["target_format"], given["missing"]
-    found = [(part.label, item) for part in parts for item in losses(part.images, target, missing)]
-    tell_lost(found, given, report)
-    done = [] if given["dry_run"] else write_parts(parts, target, _note, **_write_options(given))
+    counted = [lost_of(part, target, missing) for part in parts]
+    labelled = zip(parts, counted, strict=True)
+    tell_lost(
+        [(part.label, item) for part, lost in labelled for item in lost.lines()], given, report
+    )
+    more = _write_options(given)
+    done = [] if given["dry_run"] else write_parts(parts, target, _note, counted=counted, **more)
     tell_written([part.label for part in parts], done, given, report)

@@ -24,6 +24,9 @@ from tufa_cli.errors import OutputError
 #: Bytes of records that are kept in memory; more of them go to the folder of temporary files.
 _IN_MEMORY = 1 << 23
 
+#: As fast as 5, whose arrays keep a third more memory where a writer holds them all.
+_PROTOCOL = 4
+
 #: A record's number and the record to what it is handed out as.
 Change = Callable[[int, AnnotatedImage], AnnotatedImage]
 
@@ -41,7 +44,7 @@ class _File:
         """Append one; raises OutputError."""
         begin, number = self._ends[-1], len(self._ends) - 1
         try:
-            data = pickle.dumps(thing, pickle.HIGHEST_PROTOCOL)
+            data = pickle.dumps(thing, _PROTOCOL)
         except Exception:  # attributes may be anything, and so may what they raise
             self._apart[number], data = thing, b""
         try:
