@@ -292,10 +292,17 @@ class _Subset:
         self._target, self._first_pixel = target, first_pixel
         self._labels: dict[tuple[str | None, int], int] = {}
         self._items = 0
+        self._seen: set[int] = set()
 
     def add(self, image: AnnotatedImage) -> None:
         """Write the photo as one item."""
         written_name(image.path, self._target)
+        if hash(image.path) in self._seen:
+            raise OutputError(
+                f"{image.path}: has two entries, and Datumaro has one for each photo",
+                "write coco, which holds both",
+            )
+        self._seen.add(hash(image.path))
         annotations: list[dict[str, Any]] = []
         for group, face in enumerate(image.faces, start=1):
             key = (face.scheme, len(face.points_px))
