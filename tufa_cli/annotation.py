@@ -31,6 +31,7 @@ class Face:
     score: the detector's score in 0..1, or None.
     attributes: what else the format carried, by name.
     source: "manual" for people's labels, "auto" for a model's.
+    id: what the file calls this face, for who joins other tables by it, or None.
     """
 
     points_px: FloatArray
@@ -41,6 +42,7 @@ class Face:
     score: float | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     source: Literal["manual", "auto"] = "manual"
+    id: int | str | None = None
 
     def __post_init__(self) -> None:
         points: FloatArray = np.asarray(self.points_px, dtype=np.float64).reshape(-1, 2)
@@ -89,6 +91,7 @@ class AnnotatedImage:
     path: POSIX path of the photo relative to the annotation source's image root (never flattened).
     width, height: of the EXIF-upright photo in pixels, or None when unknown.
     root: folder that ``path`` is relative to, or None when unknown.
+    id: what the file calls this photo beside its path, or None.
     """
 
     path: str
@@ -98,6 +101,7 @@ class AnnotatedImage:
     split: str | None = None
     root: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    id: int | str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", self.path.replace("\\", "/"))

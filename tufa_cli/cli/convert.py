@@ -216,7 +216,8 @@ def _check_formats(given: dict[str, Any]) -> None:
     """Raise TufaError for a target that is not written; warn of formats that cannot be used."""
     from tufa_cli.formats import check_writes, get_format, plugin_problems
 
-    check_writes(get_format(given["target_format"]))  # a wrong name should not cost a long read
+    # A wrong name should not cost a long read.
+    check_writes(get_format(given["target_format"]), given["to_setting"])
     if given["source_format"] == "auto":
         for problem in plugin_problems():
             click.echo(f"Warning: {problem}", err=True)
@@ -278,12 +279,13 @@ def _note(text: str) -> None:
     click.echo(f"Note: {text}", err=True)
 
 
-def _write_options(given: dict[str, Any]) -> dict[str, Any]:
+def _write_options(given: dict[str, Any], rescheme: Rescheme) -> dict[str, Any]:
     return {
         "overwrite": given["overwrite"],
         "missing": given["missing"],
         "index_base": _base(given["to_index_base"]),
         "settings": given["to_setting"],
+        "schemes": rescheme.schemes,
     }
 
 
@@ -307,7 +309,7 @@ def _in_one_go(
         None if given["dry_run"] else given["output"],
         lossy=given["allow_lossy"],
         on_read=on_read,
-        **_write_options(given),
+        **_write_options(given, rescheme),
     )
     tell_written([""], [done] if done is not None else [], given, report)
 
@@ -351,6 +353,6 @@ def _in_parts(
     tell_lost(
         [(part.label, item) for part, lost in labelled for item in lost.lines()], given, report
     )
-    more = _write_options(given)
+    more = _write_options(given, rescheme)
     done = [] if given["dry_run"] else write_parts(parts, target, _note, counted=counted, **more)
     tell_written([part.label for part in parts], done, given, report)

@@ -18,10 +18,18 @@ import numpy as np
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import ReadOptions, Sniff, Tally
-from tufa_cli.formats._coco_write import STRICT
+from tufa_cli.formats._coco_write import ABOUT, STRICT
 from tufa_cli.formats._files import first_root
+from tufa_cli.formats._ids import id_in, only_count
 from tufa_cli.formats._json import box_of, numbers, one_number, photo_side, with_nested
-from tufa_cli.formats._names import note_names, scheme_named, scheme_with_names
+from tufa_cli.formats._names import (
+    class_attribute,
+    known_scheme,
+    note_class,
+    note_names,
+    scheme_named,
+    scheme_with_names,
+)
 from tufa_cli.formats._photo_names import common_folder, stored_name
 
 KEYS = ("images", "annotations", "categories")
@@ -38,11 +46,13 @@ class Category(NamedTuple):
     """What a category says: its scheme, if it names one, and its number of points (0: unsaid).
 
     faces: whether a box alone is a face's, as in a face detector's file: told by the name.
+    name: where it tells one class of faces from others.
     """
 
     scheme: str | None
     points: int
     faces: bool
+    name: str | None = None
 
 
 #: Of an annotation that names none, or one that the file does not explain.
@@ -135,13 +145,27 @@ class CocoFile:
         self.path, self.options, self.pick = path, options, pick
         self.roots, self.split = roots, split
         self.data = _checked(path, data)
-        self.unknown: dict[str, list[str]] = {}
+        self.unknown: dict[str, tuple[list[str], bool]] = {}
         self.categories = self._categories()
         self.first_pixel = options.base(0)
         said = self.data.get("info")
         strict = isinstance(said, dict) and said.get("keypoint_visibility") == STRICT
         self.strict = strict or options.coco_visibility == "strict"
         self.has_two = self._keys_with_two()
+        self._note_head(said)
+        self.counted = {
+            key: only_count([row.get("id") for row in self.data[key] if isinstance(row, dict)])
+            for key in KEYS[:2]
+        }
+
+    def _note_head(self, info: Any) -> None:
+        """Say that what the file says of itself is not kept."""
+        ours = isinstance(info, dict) and info.get("description") == ABOUT
+        what = ["info"] if isinstance(info, dict) and any(info.values()) and not ours else []
+        what += ["licenses"] if self.data.get("licenses") else []
+        if what:
+            said = ", ".join(what)
+            self.options.note(f"{self.path}: what the file says of itself ({said}) is not kept")
 
     def records(self) -> Iterator[AnnotatedImage]:
         """A record per entry of ``images``, in their order."""
@@ -160,7 +184,8 @@ class CocoFile:
             yield replace(image, root=str(root))
 
     def _categories(self) -> dict[str, Category]:
-        table = {}
+        table: dict[str, Category] = {}
+        classes: dict[str, str | None] = {}
         rows = self.data.get("categories")
         for row in rows if isinstance(rows, list) else ():
             if isinstance(row, dict):
@@ -170,12 +195,19 @@ class CocoFile:
                 known = mark if isinstance(mark, str) and mark else None
                 names = [str(name) for name in names]
                 scheme = known or scheme_named(row.get("name"), len(names))
-                scheme = scheme or scheme_with_names(names)
+                scheme = scheme or scheme_with_names(names, self.options.schemes)
                 faces = _FACE_WORDS.search(str(row.get("name"))) is not None
                 key = key_of(row.get("id"))
                 table[key] = Category(scheme, len(names), faces)
-                if scheme is None:
-                    self.unknown[key] = names
+                if known_scheme(scheme, len(names), self.options.schemes) is None:
+                    self.unknown[key] = names, bool(row.get("skeleton"))
+                if known is None and (names or faces):
+                    classes[key] = _text(row.get("name"))
+        for key, name in classes.items():
+            if len(classes) > 1:
+                table[key] = table[key]._replace(name=name)
+            else:
+                note_class(self.options, self.path, name)
         return table
 
     def _labels(self, row: dict[str, Any]) -> Labels | None:
@@ -236,6 +268,7 @@ class CocoFile:
             height=sizes[1],
             split=split if isinstance(split, str) else self.split,
             attributes=with_nested(row, _IMAGE_KEYS),
+            id=id_in(row.get("id"), self.counted["images"]),
         )
 
     def _face(self, row: dict[str, Any], labels: Labels) -> Face | None:
@@ -250,11 +283,15 @@ class CocoFile:
             scheme = self.options.scheme
         elif labels.points and len(places) != labels.points:
             raise ValueError(f"{len(places)} keypoints, its category has {labels.points}")
-        elif scheme is None and labels.key == "keypoints":
-            names = self.unknown.pop(key_of(row.get("category_id")), ())
-            note_names(self.options, self.path, names)
+        elif self.unknown and labels.key == "keypoints":
+            unkept = self.unknown.pop(key_of(row.get("category_id")), None)
+            if unkept is not None:
+                note_names(self.options, self.path, *unkept)
         ours = ["source"] if row.get("source") in ("manual", "auto") else []
         attributes = with_nested(row, labels.used.union(ours)) | labels.more
+        category = self.categories.get(key_of(row.get("category_id")), _NO_CATEGORY)
+        if category.name is not None:
+            attributes = class_attribute(self.options, category.name) | attributes
         if attributes.get("iscrowd") in (0, False):
             del attributes["iscrowd"]
         if attributes.get("segmentation") == []:
@@ -271,6 +308,7 @@ class CocoFile:
             score=one_number(row.get("score"), "score"),
             attributes=attributes,
             source="auto" if row.get("source") == "auto" else "manual",
+            id=id_in(row.get("id"), self.counted["annotations"]),
         )
 
     def _points(self, values: Any, key: str) -> tuple[Any, Any]:
@@ -320,6 +358,10 @@ def key_of(identity: Any) -> str:
     if isinstance(identity, float) and identity.is_integer():
         identity = int(identity)
     return json.dumps(identity, sort_keys=True)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _area_of(box: Any, area: Any) -> bool:

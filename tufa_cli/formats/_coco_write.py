@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import count
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tufa_cli.annotation import UNLABELLED, AnnotatedImage, Face
-from tufa_cli.formats._base import BOX_FROM_POINTS, states
+from tufa_cli.formats._base import BOX_FROM_POINTS, WriteOptions, states
+from tufa_cli.formats._ids import Id, ids_for
 from tufa_cli.formats._json import dump_json
-from tufa_cli.formats._names import point_names, skeleton_of
+from tufa_cli.formats._names import Own, point_names, skeleton_of
 from tufa_cli.formats._photo_names import written_name
 
 #: Says in ``info`` that 1 means occluded even where no point of the file is visible.
@@ -20,6 +21,11 @@ STRICT = "strict"
 
 #: Extras that other programs look for beside the keypoints, not in ``attributes``.
 _TOP_LEVEL = frozenset(["area", "center", "iscrowd", "scale", "segmentation"])
+
+#: The same for photos.
+_OF_IMAGES = ("license", "coco_url", "flickr_url", "date_captured")
+#: What ``info`` says in files of ours.
+ABOUT = "face landmarks"
 
 
 class Dialect(NamedTuple):
@@ -37,39 +43,46 @@ class Dialect(NamedTuple):
 
 
 def document(
-    images: Sequence[AnnotatedImage], target: Path, first_pixel: int, dialect: Dialect
+    images: Sequence[AnnotatedImage], target: Path, options: WriteOptions, dialect: Dialect
 ) -> Iterator[str]:
     """The lines of the JSON, one per image or annotation, made while they are written.
 
     Raises OutputError for odd names and attributes.
     """
+    image_ids, lost = ids_for(image.id for image in images)
+    face_ids, faces_lost = ids_for(face.id for image in images for face in image.faces)
+    again = "ids of {} are not unique, so that all are numbered anew"
+    options.tell({again.format("photos"): lost, again.format("faces"): faces_lost})
     for image in images:
         written_name(image.path, target)
     categories: dict[Hashable, int] = {}
-    info = {"description": "face landmarks"}
+    info = {"description": ABOUT}
     if dialect.strict:
         info["keypoint_visibility"] = STRICT
     yield f'{{\n"info": {dump_json(info, target)},\n"licenses": [],'
-    image_rows = (_image_row(image, number) for number, image in enumerate(images, start=1))
+    image_rows = map(_image_row, images, image_ids)
     yield from listed(image_rows, target, '"images": [', "],")
-    face_rows = _face_rows(images, first_pixel, dialect, categories)
+    face_rows = _face_rows(
+        zip(image_ids, images, strict=True), iter(face_ids), options, dialect, categories
+    )
     yield from listed(face_rows, target, '"annotations": [', "],")
     category_rows = ({"id": n} | dialect.category(key) for key, n in categories.items())
     yield from listed(category_rows, target, '"categories": [', "]\n}")
 
 
 def _face_rows(
-    images: Sequence[AnnotatedImage],
-    first_pixel: int,
+    images: Iterable[tuple[Id, AnnotatedImage]],
+    face_ids: Iterator[Id],
+    options: WriteOptions,
     dialect: Dialect,
     categories: dict[Hashable, int],
 ) -> Iterator[dict[str, Any]]:
     """The annotations; new categories are put into ``categories``."""
-    numbers = count(1)
-    for image_id, image in enumerate(images, start=1):
+    first_pixel = options.base(0)
+    for image_id, image in images:
         for face in image.faces:
             category = categories.setdefault(dialect.category_of(face), len(categories) + 1)
-            row = {"id": next(numbers), "image_id": image_id, "category_id": category}
+            row = {"id": next(face_ids), "image_id": image_id, "category_id": category}
             yield row | dialect.face(face, first_pixel)
 
 
@@ -86,14 +99,16 @@ def listed(values: Iterable[Any], target: Path, opening: str, closing: str) -> I
     yield closing
 
 
-def _image_row(image: AnnotatedImage, image_id: int) -> dict[str, Any]:
+def _image_row(image: AnnotatedImage, image_id: Id) -> dict[str, Any]:
     row: dict[str, Any] = {"id": image_id, "file_name": image.path}
     for key in ("width", "height", "split"):
         value = getattr(image, key)
         if value is not None:
             row[key] = value
-    if image.attributes:
-        row["attributes"] = dict(image.attributes)
+    own = dict(image.attributes)
+    row |= {key: own.pop(key) for key in _OF_IMAGES if key in own}
+    if own:
+        row["attributes"] = own
     return row
 
 
@@ -155,17 +170,25 @@ def _face_row(face: Face, first_pixel: int) -> dict[str, Any]:
     return row | ours(face)
 
 
-def _category_row(key: tuple[str | None, int]) -> dict[str, Any]:
+def _category_row(key: tuple[str | None, int], own: Own) -> dict[str, Any]:
     scheme, count = key
     row: dict[str, Any] = {
         "name": scheme if scheme is not None else "face",
         "supercategory": "face",
-        "keypoints": point_names(scheme, count),
-        "skeleton": [[a + 1, b + 1] for a, b in skeleton_of(scheme, count)],  # COCO counts from 1
+        "keypoints": point_names(scheme, count, own),
+        # COCO counts from 1.
+        "skeleton": [[a + 1, b + 1] for a, b in skeleton_of(scheme, count, own)],
     }
     if scheme is not None:
         row["scheme"] = scheme
     return row
 
 
-KEYPOINTS = Dialect(lambda face: (face.scheme, len(face.points_px)), _category_row, _face_row)
+def keypoints(own: Own) -> Dialect:
+    """COCO keypoints, with the names of the points. own: schemes of the user's."""
+    return Dialect(kind_of, partial(_category_row, own=own), _face_row)
+
+
+def kind_of(face: Face) -> tuple[str | None, int]:
+    """What tells its category from others: the scheme and the number of points."""
+    return face.scheme, len(face.points_px)

@@ -14,10 +14,19 @@ from typing import Any
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, Face
 from tufa_cli.formats._base import ReadOptions, Tally
-from tufa_cli.formats._drafts import Draft, Point, corners_box, upright_box
+from tufa_cli.formats._drafts import (
+    IN_DEPTH,
+    OF_BOXES,
+    OF_POINTS,
+    TURNED,
+    Draft,
+    Point,
+    corners_box,
+    upright_box,
+)
 from tufa_cli.formats._files import number, numbers
 from tufa_cli.formats._json import from_text
-from tufa_cli.formats._names import Orders, Told, scheme_named
+from tufa_cli.formats._names import Orders, Told, scheme_named, tells_class
 from tufa_cli.formats._xml import At, Node
 
 #: A place in image pixels.
@@ -53,6 +62,8 @@ class Shapes:
         """Take one shape; more: attributes that it has beside its own, under them."""
         group = shape.attributes.get("group_id", "0")
         key = None if group in ("", "0") else group
+        tally = self._context.tally
+        tally.aside(IN_DEPTH, shape.attributes.get("z_order", "0") not in ("", "0"))
         try:
             if shape.tag == "skeleton":
                 self._drafts.append((key, self._skeleton(shape, more or {})))
@@ -86,7 +97,9 @@ class Shapes:
     def _skeleton(self, node: Node, more: Mapping[str, Any]) -> Draft:
         label = node.need("label")
         draft = self._draft(node, label, more)
-        draft.told = Told(label, draft.told.scheme, declared=self._context.declared.get(label))
+        names_of = self._context.declared
+        several, declared = len(names_of) > 1, names_of.get(label)
+        draft.told = Told(label, draft.told.scheme, declared=declared, several=several)
         children, names, texts, states, attributes = [], [], [], [], 0
         for child in node.children:  # a hundred for each face, so the usual is told at a glance
             if child.tag != "points":
@@ -101,7 +114,7 @@ class Shapes:
             names.append(name)
             texts.append(given.get("points") or child.need("points"))
             states.append(VISIBLE if given.get("occluded", "0") == "0" else _state(child))
-        self._context.tally.aside("points have attributes of their own", attributes)
+        self._context.tally.aside(OF_POINTS, attributes)
         places = self._one_each(children, texts)
         draft.points = [
             Point(name, x, y, state)
@@ -171,7 +184,7 @@ class Shapes:
         drafts, boxes = self._drafts, self._boxes
         groups = {key: draft for key, draft in drafts if key is not None}
         alone = len(drafts) == 1 == len(boxes) and drafts[0][0] is None is boxes[0][0]
-        first_pixel = self._context.first_pixel
+        first_pixel, tally = self._context.first_pixel, self._context.tally
         for key, node in boxes:
             draft = drafts[0][1] if alone else groups.get(key or "")
             if draft is None or draft.box is not None:
@@ -181,9 +194,13 @@ class Shapes:
                 values = [node.number(name) for name in ("xtl", "ytl", "xbr", "ybr")]
                 box = corners_box(*values) - [first_pixel, first_pixel, 0, 0]
                 if node.attributes.get("rotation") is not None:
+                    tally.aside(TURNED, node.number("rotation") != 0)
                     middle = box[:2] + box[2:] / 2
                     box = upright_box(box, node.number("rotation"), (middle[0], middle[1]))
                 draft.box = box
+                label = node.attributes.get("label", "").removesuffix(" box")
+                tally.aside(OF_BOXES, label != draft.told.label and tells_class(label))
+                tally.aside("boxes are hidden, which is not kept", node.flag("occluded"))
                 draft.attributes = attributes_of(node) | draft.attributes
             except ValueError as error:
                 self._context.failed(error, node.line)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
-from tufa_cli.formats._base import states
+from tufa_cli.formats._base import WriteOptions, states
 from tufa_cli.formats._digits import shortest_of
 from tufa_cli.formats._files import photo_size, shortest
+from tufa_cli.formats._ids import Numbers
 from tufa_cli.formats._json import dump_json, to_text
-from tufa_cli.formats._names import FaceClass, FaceClasses, skeleton_of, template
+from tufa_cli.formats._names import FaceClass, FaceClasses, Own, skeleton_of, template
 from tufa_cli.formats._xml import escaped, xml_name
 
 #: Names of attributes that say something else here.
@@ -36,19 +37,21 @@ class CvatWriter:
     """Writes ``<image>`` after ``<image>``, and remembers the labels for the head."""
 
     def __init__(
-        self, target: Path, first_pixel: int, holds: Callable[[str, object, Face], bool]
+        self, target: Path, options: WriteOptions, holds: Callable[[str, object, Face], bool]
     ) -> None:
-        self.target, self.first_pixel, self._holds = target, first_pixel, holds
-        self._classes = FaceClasses()
+        self.target, self.first_pixel, self._holds = target, options.base(0), holds
+        self._schemes = options.schemes
+        self._classes = FaceClasses(self._schemes)
         self._attributes: dict[str, dict[str, None]] = {}
         self._boxed: dict[str, None] = {}
         self._begun: dict[tuple[str, str], list[str]] = {}
         self._count = 0
+        self.ids = Numbers(0)
 
     def image(self, image: AnnotatedImage, body: TextIO) -> None:
         """One ``<image>`` with a skeleton, and a rectangle in its group, per face."""
         size = photo_size(image)
-        words = [f'id="{self._count}"', f'name="{xml_name(image.path, self.target)}"']
+        words = [f'id="{self.ids.of(image.id)}"', f'name="{xml_name(image.path, self.target)}"']
         if image.split:
             words.append(f'subset="{xml_name(image.split, self.target)}"')
         if size is not None:
@@ -127,7 +130,7 @@ class CvatWriter:
 
     def _labels(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        for (scheme, count), named in self._classes.found.items():
+        for (scheme, _), named in self._classes.found.items():
             rows.append(
                 {
                     "name": named.label,
@@ -145,7 +148,7 @@ class CvatWriter:
                     "sublabels": [
                         {"name": name, "type": "points", "attributes": []} for name in named.names
                     ],
-                    "svg": _svg(scheme, count, named.names),
+                    "svg": _svg(scheme, named.names, self._schemes),
                 }
             )
         for label in self._boxed:
@@ -174,12 +177,12 @@ def _label_lines(label: dict[str, Any], parent: str | None = None) -> list[str]:
     return [*lines, "        </label>"]
 
 
-def _svg(scheme: str | None, count: int, names: Sequence[str]) -> str:
+def _svg(scheme: str | None, names: Sequence[str], own: Own) -> str:
     """How the skeleton looks in CVAT's label editor: nodes in 0..100, counted from 1."""
-    places = template(scheme, count)
+    places = template(scheme, len(names), own)
     parts = [
         _EDGE.format(*places[a].tolist(), *places[b].tolist(), a + 1, b + 1)
-        for a, b in skeleton_of(scheme, count)
+        for a, b in skeleton_of(scheme, len(names), own)
     ]
     for number, (name, (x, y)) in enumerate(zip(names, places.tolist(), strict=True), start=1):
         parts.append(_NODE.format(number, x, y, escaped(name)))

@@ -27,6 +27,13 @@ FloatArray = NDArray[np.float64]
 #: What is said of a face beside its shapes, each only where it is needed.
 MARKS = ("scheme", "point_count", "score", "source", "box_source")
 
+#: What readers say of what they leave aside, after a number.
+OF_POINTS = "points have attributes of their own, which are not kept"
+OF_PEOPLE = "objects say who made them and when, which is not kept"
+IN_DEPTH = "shapes have an order in depth (z_order), which is not kept"
+OF_BOXES = "rectangles have a label of their own, which is not kept"
+TURNED = "rectangles are turned: the upright ones around them are taken"
+
 _OCCLUDED_SUFFIX = re.compile(r"[-_. ]?\(?occluded\)?$", re.IGNORECASE)
 
 
@@ -88,6 +95,7 @@ class Draft:
             order = orders.of(self.told, list(dict.fromkeys(names)))
         if order is None:
             return None
+        attributes = orders.class_of(self.told) | self.attributes
         places = np.full((order.count, 2), np.nan)
         visibility = np.full(order.count, UNLABELLED, dtype=np.uint8)
         confidence = np.zeros(order.count)
@@ -104,7 +112,7 @@ class Draft:
             confidence=confidence if scored else None,
             box=None if self.made else self.box,
             score=self.score,
-            attributes=self.attributes,
+            attributes=attributes,
             source=self.source,
         )
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tufa_cli.errors import UnknownNameError, UsageError
 from tufa_cli.formats._files import is_number
 
 _BEFORE = re.compile(r"([xy])[_\- .]?(\d+)", re.IGNORECASE)
@@ -62,11 +63,13 @@ def other_format(names: Sequence[str]) -> str | None:
 def headings(names: Sequence[str], settings: Mapping[str, str]) -> Headings:
     """What the columns hold; raises ValueError with the reason when that cannot be told.
 
+    Raises UsageError for settings that are wrong.
+
     settings: those of the caller: image-col, layout, columns.
     """
     layout = settings.get("layout", "xy")
     if layout not in ("xy", "xxyy"):
-        raise ValueError(f"layout is xy or xxyy, not '{layout[:20]}'")
+        raise UsageError(f"layout is xy or xxyy, not '{layout[:20]}'")
     if "columns" in settings:
         wanted = [name.strip() for name in settings["columns"].split(",")]
         places = [_column(names, name) for name in wanted]
@@ -85,7 +88,7 @@ def headings(names: Sequence[str], settings: Mapping[str, str]) -> Headings:
 
 def _column(names: Sequence[str], name: str) -> int:
     if name not in names:
-        raise ValueError(f"no column is named '{name[:40]}'")
+        raise UnknownNameError("column", name[:40], filter(None, names))
     return names.index(name)
 
 

@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE
 from tufa_cli.formats._base import Tally
-from tufa_cli.formats._drafts import MARKS, Draft, Point, upright_box, visibility_in
+from tufa_cli.formats._drafts import (
+    MARKS,
+    OF_POINTS,
+    TURNED,
+    Draft,
+    Point,
+    upright_box,
+    visibility_in,
+)
 from tufa_cli.formats._json import entry, numbers, one_number, without
 from tufa_cli.formats._names import scheme_named
 
@@ -52,6 +60,7 @@ class Results:
     answers: dict[str, Any] = field(default_factory=dict)
     size: tuple[int, int] | None = None
     problems: list[str] = field(default_factory=list)
+    turned: int = 0
 
 
 def parse_results(rows: Sequence[Any], where: str, first_pixel: int, tally: Tally) -> Results:
@@ -84,6 +93,7 @@ def parse_results(rows: Sequence[Any], where: str, first_pixel: int, tally: Tall
                     tally.aside("results of other kinds belong to no face")
         except ValueError as error:
             found.problems.append(f"{place}: {error}")
+    tally.aside(TURNED, found.turned)
     for identity, name, answer in answers:
         if identity not in by_id:
             if answer is not None:
@@ -173,6 +183,7 @@ def _region(
             raise ValueError("a rectangle of a negative size")
         if value.get("rotation"):
             angle = one_number(value["rotation"], "rotation") or 0.0
+            found.turned += 1
             place = upright_box(place, angle, (place[0], place[1]))
     place[:2] -= first_pixel
     return Region(
@@ -229,7 +240,8 @@ def _point(region: Region, tally: Tally) -> Point:
     for answer in region.answers.values():
         said |= {str(word).lower() for word in (answer if isinstance(answer, list) else [answer])}
     hidden = bool(said & _HIDDEN)
-    tally.aside("answers about single points are not kept", bool(region.answers) and not hidden)
+    more = bool(region.answers) or any(word not in {*_HIDDEN, "none"} for word in said)
+    tally.aside(OF_POINTS, more and not hidden)
     x, y = region.place.tolist()
     return Point(name, x, y, OCCLUDED if hidden else state or VISIBLE, region.score)
 

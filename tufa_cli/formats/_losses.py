@@ -21,12 +21,14 @@ from tufa_cli.formats._base import (
     several_files,
     states,
 )
+from tufa_cli.formats._ids import Place
 
 Check = Callable[[Face], bool]
 
 #: What is lost of points that a format has no way to write where they are.
 WHERE = "where points lie"
 ATTRIBUTES = "attributes of faces"
+_IDS = "the ids of {}"
 _MISPLACED = ("unholdable", "outside")
 
 
@@ -61,6 +63,7 @@ class Losses:
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
         self._names: set[str] = set()
+        self._ids = [what for what in ("photos", "faces") if what not in caps.ids]
 
     def __bool__(self) -> bool:
         """Whether anything is lost so far."""
@@ -68,6 +71,7 @@ class Losses:
 
     def add(self, image: AnnotatedImage) -> None:
         """Look at one more record."""
+        self._add_ids(image)
         for what, image_check in self._image_checks:
             if image_check(image):
                 self._hit(what, image)
@@ -85,6 +89,12 @@ class Losses:
             if names:
                 self._hit(ATTRIBUTES, image)
 
+    def _add_ids(self, image: AnnotatedImage) -> None:
+        for what in self._ids:
+            for given in [image.id] if what == "photos" else [face.id for face in image.faces]:
+                if given is not None and not isinstance(given, Place):
+                    self._hit(_IDS.format(what), image)
+
     def _hit(self, what: str, image: AnnotatedImage) -> None:
         self._counts[what] += 1
         self._first.setdefault(what, image.path)
@@ -100,6 +110,11 @@ class Losses:
             if self._counts[what]:
                 count = _count(self._counts[what], "photo")
                 lost.append(f"{what}: {count}, first {self._first[what]}")
+        for what in self._ids:
+            kind = _IDS.format(what)
+            if self._counts[kind]:
+                count = _count(self._counts[kind], what.removesuffix("s"))
+                lost.append(f"{kind}: {count}, first in {self._first[kind]}")
         if self._names:
             count = _count(self._counts[ATTRIBUTES], "face")
             names = first(sorted(self._names), 8)

@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import yaml
 
 from tufa_cli.errors import InputError
 from tufa_cli.formats._files import check_source, is_photo, read_bytes, source_files
-from tufa_cli.formats._names import scheme_named, scheme_with_names
+from tufa_cli.formats._names import Own, scheme_named, scheme_with_names
 from tufa_cli.formats._photo_names import stored_name
 from tufa_cli.formats._text import text_lines
 
@@ -79,7 +80,7 @@ def _has_points(path: Path) -> bool:
         return False
 
 
-def read_yaml(path: Path) -> DataSet:
+def read_yaml(path: Path, given: Own = MappingProxyType({})) -> DataSet:
     """What a data.yaml says; raises InputError with the line or the key."""
     raw = _load(path)
     try:
@@ -95,7 +96,8 @@ def read_yaml(path: Path) -> DataSet:
         mark = _mapping(raw.get(MARK))
         own = _mapping(mark.get("schemes"))
         schemes: dict[int, str | None] = {
-            number: scheme_named(name, points) or scheme_with_names(_point_names(raw, number))
+            number: scheme_named(name, points)
+            or scheme_with_names(_point_names(raw, number), given)
             for number, name in classes.items()
         }
         told = {} if len(classes) == 1 else {k: v for k, v in classes.items() if not schemes[k]}

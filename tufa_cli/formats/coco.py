@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,14 +29,14 @@ from tufa_cli.formats._coco_read import (
     sniff_bytes,
     sniff_file,
 )
-from tufa_cli.formats._coco_write import KEYPOINTS, document
+from tufa_cli.formats._coco_write import document, keypoints
 from tufa_cli.formats._files import list_files, sniff_any, write_lines
 from tufa_cli.formats._json import json_lacks, load_json, parse_json
 from tufa_cli.formats.coco_wholebody import pick as pick_wholebody
 
 NAME = "coco"
 TITLE = "COCO keypoints JSON, any number of points, 0-based"
-CAPABILITIES = EVERYTHING
+CAPABILITIES = replace(EVERYTHING, ids=("photos", "faces"))
 SUFFIXES = (".json",)
 _USED = ROW_KEYS | {"bbox", "keypoints", "num_keypoints", "bbox_source"}
 _SUBSET = re.compile(r"person_keypoints_(.+)")
@@ -138,7 +139,7 @@ def pick(row: dict[str, Any], category: Category) -> Labels | None:
 
 
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
-    """One JSON file with ids from 1; floats keep every digit; raises OutputError."""
-    lines = document(images, target, options.base(CAPABILITIES.index_base), KEYPOINTS)
+    """One JSON file; ids are kept where they are unique; raises OutputError."""
+    lines = document(images, target, options, keypoints(options.schemes))
     write_lines(target, lines, options.overwrite)
     return [target]

@@ -32,6 +32,7 @@ from tufa_cli.formats._files import (
     photo_name,
     sniff_any,
 )
+from tufa_cli.formats._ids import Place
 from tufa_cli.formats._json import is_json, to_text
 from tufa_cli.formats._names import NAMES_SETTING, Orders
 from tufa_cli.formats._xml import At, Node, XmlRecords, attribute_values, first_tags
@@ -39,11 +40,13 @@ from tufa_cli.writing import check_writable, write_text
 
 NAME = "cvat"
 TITLE = "CVAT for images 1.1, XML with skeletons or points, 0-based"
-CAPABILITIES = replace(EVERYTHING, confidence=False, image_attributes=False, streams=True)
+CAPABILITIES = replace(
+    EVERYTHING, confidence=False, image_attributes=False, ids=("photos",), streams=True
+)
 SETTINGS = {**NAMES_SETTING}
 SUFFIXES = (".xml",)
 #: Elements whose text says something.
-_TEXTS = ("attribute", "height", "name", "parent", "type", "width")
+_TEXTS = ("attribute", "height", "name", "owner", "parent", "type", "width")
 
 
 def _sniff_file(path: Path) -> Sniff:
@@ -119,6 +122,8 @@ class _File:
                 found.setdefault(name, [])
             elif parent and name is not None:
                 found.setdefault(parent, []).append(name)
+        if any(job.text_of(word) for job in meta.children for word in ("name", "owner")):
+            self.options.note(f"{self.path}: what <meta> says of the task is not kept")
         self.context.declared = {
             name: tuple(dict.fromkeys(points)) for name, points in found.items()
         }
@@ -133,6 +138,8 @@ class _File:
         if self.root is None:
             folder = self.path.parent
             self.root = first_root([folder, folder / "images"], path)
+        tally = self.context.tally
+        tally.aside("images have a task_id, which is not kept", "task_id" in node.attributes)
         identity = f"{node.attributes.get('task_id')} {node.attributes.get('id')}"
         self.context.tally.aside("images repeat another's id", identity in self.ids)
         self.context.tally.aside("photos are named more than once", hash(path) in self.seen)
@@ -152,6 +159,7 @@ class _File:
             height=node.size("height"),
             split=node.attributes.get("subset") or None,
             root=str(self.root),
+            id=_number(node.attributes.get("id")),
         )
 
     def _frames(self) -> Iterator[AnnotatedImage]:
@@ -178,6 +186,11 @@ class _File:
             yield AnnotatedImage(path, shapes.faces(), width=width, height=height, root=root)
 
 
+def _number(word: str | None) -> int | None:
+    """An image's id, which is its place in the task; a word is none."""
+    return Place(word) if word is not None and word.isascii() and word.isdigit() else None
+
+
 def holds_attribute(name: str, value: object, face: Face) -> bool:
     """Any JSON value, under a name that XML can hold."""
     return is_json(value) and _is_name(name)
@@ -192,11 +205,12 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
     """The XML, and the labels of the task it belongs to beside it; raises OutputError."""
     labels = target.with_name(f"{target.stem}.cvat-labels.json")
     check_writable(labels, options.overwrite)
-    writer = CvatWriter(target, options.base(CAPABILITIES.index_base), holds_attribute)
+    writer = CvatWriter(target, options, holds_attribute)
     with headed(target, options.overwrite) as (body, head):
         for image in images:
             writer.image(image, body)
         body.write("</annotations>\n")
         head += [f"{line}\n" for line in writer.head()]
     write_text(labels, writer.labels(), options.overwrite)
+    options.tell({"ids of photos are taken, or no numbers: others stand for them": writer.ids.lost})
     return [target, labels]

@@ -58,6 +58,8 @@ SETTINGS = {
     "ignored": "what boxes with ignore='1' are read as: attribute (of the photo) or faces",
     **NAMES_SETTING,
 }
+#: What <name> says in files of ours.
+ABOUT = "face landmarks"
 SUFFIXES = (".xml",)
 
 #: Where a file of ours says how many points a face has, even if nobody has the last one.
@@ -108,13 +110,17 @@ class _File:
         return names
 
     def records(self) -> Iterator[AnnotatedImage]:
-        reader = XmlRecords(self.path, "dataset", ("comment", "image"))
+        reader = XmlRecords(self.path, "dataset", ("name", "comment", "image"))
         for node in reader:
             self.latin = reader.encoding in ("iso-8859-1", "latin-1", "latin1")
-            if node.tag == "comment":
-                said = _COMMENT.fullmatch(node.text.strip())
+            if node.tag in ("name", "comment"):
+                said = _COMMENT.fullmatch(node.text.strip()) if node.tag == "comment" else None
                 if said is not None:
                     self.told = Told(None, said[2], int(said[1]))
+                elif node.text.strip() not in ("", ABOUT):
+                    self.options.note(
+                        f"{self.path}: what the file says of itself ({node.tag}) is not kept"
+                    )
                 continue
             try:
                 image = self._image(node)
@@ -138,6 +144,11 @@ class _File:
             try:
                 if box.flag("ignore") and not self.take_ignored:
                     ignored.append(self._box(box).tolist())
+                    more = set(box.attributes) - {"top", "left", "width", "height", "ignore"}
+                    self.tally.aside(
+                        "ignored boxes have more than a place, which is not kept",
+                        bool(more or box.children),
+                    )
                     continue
                 face = self._face(box)
             except ValueError as error:
@@ -263,7 +274,7 @@ class _Writer:
         return [
             "<?xml version='1.0' encoding='UTF-8'?>",
             "<dataset>",
-            "<name>face landmarks</name>",
+            f"<name>{ABOUT}</name>",
             f"<comment>{escaped(comment)}</comment>",
             "<images>",
         ]

@@ -32,6 +32,7 @@ from tufa_cli.formats._files import (
     photo_size,
     sniff_any,
 )
+from tufa_cli.formats._ids import Numbers, id_in, only_count
 from tufa_cli.formats._json import (
     dump_json,
     entry,
@@ -57,7 +58,7 @@ NAME = "label-studio"
 TITLE = "Label Studio JSON, tasks with predictions, any number of points"
 #: Numbers are parts of the photo's sides.
 HOLDS_FRACTIONS = True
-CAPABILITIES = replace(EVERYTHING, confidence="labelled", score=True, streams=True)
+CAPABILITIES = replace(EVERYTHING, confidence="labelled", score=True, ids=("photos",), streams=True)
 SETTINGS = {
     "annotator": "whose annotation to read: a number or an e-mail address, as completed_by has it",
     **NAMES_SETTING,
@@ -121,6 +122,9 @@ class _File:
         if not isinstance(self.rows, list):
             raise InputError(path, "not a Label Studio file: no list of tasks")
 
+        rows = (row for row in self.rows if isinstance(row, dict))
+        self.counted = only_count([row.get("id") for row in rows])
+
     def records(self) -> Iterator[AnnotatedImage]:
         seen: set[int] = set()
         ids: set[str] = set()
@@ -156,6 +160,9 @@ class _File:
             raise ValueError("a task without data; export as JSON, not JSON-MIN")
         kind, chosen = self._chosen(row, tally)
         rows = (entry(chosen, "result", list, "a list") or []) if chosen is not None else []
+        people = any((chosen or {}).get(key) for key in ("completed_by", "lead_time"))
+        tally.aside("annotations say whose they are and when made, which is not kept", people)
+        tally.aside("tasks have other data than the photo, which is not kept", len(row["data"]) > 1)
         where = f"[{number}].{kind}"
         results = parse_results(rows, where, self.first_pixel, tally)
         return _Task(number, row, results, kind.startswith("predictions"))
@@ -200,6 +207,7 @@ class _File:
             split=entry(meta, "split", str, "a word"),
             root=str(self.root),
             attributes=others | task.results.answers,
+            id=id_in(task.row.get("id"), self.counted),
         )
 
     def _photo(self, row: dict[str, Any]) -> str:
@@ -260,7 +268,7 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
     """
     config = target.with_name(f"{target.stem}.label-config.xml")
     check_writable(config, options.overwrite)
-    writer = _Writer(target, options.base(CAPABILITIES.index_base))
+    writer = _Writer(target, options)
     with replacing_text(target, options.overwrite) as stream:
         stream.write("[")
         for number, image in enumerate(images):
@@ -269,16 +277,18 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
     write_text(config, writer.config(), options.overwrite)
     if writer.made:
         options.note(f"{writer.made} faces without a box got that of their points, marked so")
+    options.tell({"ids of photos are taken, or no numbers: others stand for them": writer.ids.lost})
     return [target, config]
 
 
 class _Writer:
     """Writes task after task, and remembers the labels for the labelling interface."""
 
-    def __init__(self, target: Path, first_pixel: int) -> None:
-        self.target, self.first_pixel = target, first_pixel
+    def __init__(self, target: Path, options: WriteOptions) -> None:
+        self.target, self.first_pixel = target, options.base(CAPABILITIES.index_base)
         self.made = 0
-        self._classes = FaceClasses()
+        self.ids = Numbers(1)
+        self._classes = FaceClasses(options.schemes)
 
     def task(self, image: AnnotatedImage) -> str:
         name = check_name(image.path, self.target)
@@ -305,7 +315,8 @@ class _Writer:
             meta |= {"width": size[0], "height": size[1]}
         held = {k: v for k, v in image.attributes.items() if holds_image_attribute(k, v)}
         meta |= {"attributes": held} if held else {}
-        task = {
+        task: dict[str, Any] = {} if image.id is None else {"id": self.ids.of(image.id)}
+        task |= {
             "data": {"image": _LOCAL + quote(name)},
             "annotations": [made] if image.faces and not auto else [],
             "predictions": [made] if auto else [],
