@@ -17,10 +17,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 POINTS = 98
+#: Ways to choose from WFLW's list, into WFLW's list.
+SELECTIONS = [
+    ("--sample", "50%"),
+    ("--split", "train=80,val=20"),
+    ("--split", "train=80,val=20", "--group-by", "folder"),
+    ("--prefix-sources", "--where", "box_size > 0", "--split", "train=80,val=20"),
+]
 LIST = "list_98pt_rect_attr_train.txt"
 COCO = "annotations/person_keypoints_train.json"
 
@@ -112,9 +120,17 @@ def load_pycocotools(source: str, *_: str) -> None:
     print(len(Coco(source).anns))
 
 
+def select(*words: str) -> None:
+    """Our command itself, for what the library has no single function for."""
+    from tufa_cli.cli import main
+
+    main(["convert", *words])
+
+
 STEPS = {
     "ours": convert,
     "plain": convert_plain,
+    "command": select,
     "datumaro": convert_datumaro,
     "pycocotools": load_pycocotools,
 }
@@ -181,10 +197,13 @@ def _cells(cost: Cost | None) -> str:
 
 
 def flat(folder: Path, count: int) -> None:
-    """Peak memory of what streams, for a tenth of the faces and for all."""
-    print(f"\n| streams | {count // 10} faces, peak MB | {count} faces, peak MB |\n|---|---|---|")
-    sources = [folder / f"{number}.txt" for number in (count // 10, count)]
-    for source, number in zip(sources, (count // 10, count), strict=True):
+    """Peak memory and processor time of what streams, for a twentieth of the faces and for all."""
+    sizes = (count // 20, count)
+    heads = "".join(f" {number} faces: CPU s, peak MB |" for number in sizes)
+    print(f"\n| streams |{heads}\n|---|---|---|")
+    sources = [folder / str(number) / "list.txt" for number in sizes]
+    for source, number in zip(sources, sizes, strict=True):
+        source.parent.mkdir()
         make_list(source, number)
     steps = [
         ("wflw", "wflw", ".copy.txt"),
@@ -194,30 +213,48 @@ def flat(folder: Path, count: int) -> None:
         ("cvat", "wflw", ".back.txt"),
     ]
     for from_, to, suffix in steps:
-        peaks = []
+        costs = []
         for source in sources:
             given = source.with_suffix(".xml") if from_ == "cvat" else source
             target = source.with_suffix(suffix)
             if to == "hf-jsonl":
                 target = source.with_suffix("") / "metadata.jsonl"
-            cost = measure(sys.executable, "ours", given, from_, target, to)
-            peaks.append(f"{cost.peak:.0f}" if cost else "–")
-        print(f"| {from_} → {to} | {' | '.join(peaks)} |", flush=True)
+            costs.append(measure(sys.executable, "ours", given, from_, target, to))
+        _row(f"{from_} → {to}", costs)
+    for words in SELECTIONS:
+        costs = []
+        for source in sources:
+            lists = [source]
+            if "--prefix-sources" in words:
+                lists.append(source.with_name("more") / source.name)
+                lists[1].parent.mkdir(exist_ok=True)
+                make_list(lists[1], int(source.parent.name))
+            target = source.with_name(str(SELECTIONS.index(words))) / "out.txt"
+            formats = ("--from", "wflw", "--to", "wflw", "--allow-lossy", "-o", target)
+            costs.append(measure(sys.executable, "command", *lists, *formats, *words))
+        twice = " of twice as many" if "--prefix-sources" in words else ""
+        _row(f"`{' '.join(words)}`{twice}", costs)
+
+
+def _row(title: str, costs: Sequence[Cost | None]) -> None:
+    cells = (f"{cost.cpu:.1f}, {cost.peak:.0f}" if cost else "–" for cost in costs)
+    print(f"| {title} | {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
     """Command line; see the module's text."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=100_000, help="faces")
-    parser.add_argument("--flat", type=int, default=20_000, help="faces of the streams; 0: none")
+    parser.add_argument("--count", type=int, default=100_000, help="faces; 0: no comparison")
+    parser.add_argument("--flat", type=int, default=40_000, help="faces of the streams; 0: none")
     parser.add_argument("--others", default=sys.executable, help="python with datumaro")
-    parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--step", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.step:
         STEPS[args.step[0]](*args.step[1:])
         return
-    with tempfile.TemporaryDirectory() as folder:
-        compare(Path(folder), args.count, args.others)
+    if args.count:
+        with tempfile.TemporaryDirectory() as folder:
+            compare(Path(folder), args.count, args.others)
     if args.flat:
         with tempfile.TemporaryDirectory() as folder:
             flat(Path(folder), args.flat)

@@ -213,13 +213,6 @@ def test_latin_1_without_saying_so(put: Put, refused: Refused) -> None:
     assert "encoding" in str(error.hint)
 
 
-def test_tracks_are_refused_with_a_hint(put: Put) -> None:
-    text = document('<track id="0" label="f"><skeleton frame="0"/></track>')
-    with pytest.raises(InputError, match="line 4: tracks of a video") as caught:
-        list(read(put("a.xml", text), "cvat"))
-    assert "CVAT for images 1.1" in str(caught.value.hint)
-
-
 def test_names_that_the_labels_do_not_have(put: Put, refused: Refused) -> None:
     meta = task(label("f", "skeleton"), label("nose", parent="f"))
     path = put("a.xml", document(image(skeleton(point("nase"), label="f")), meta=meta))

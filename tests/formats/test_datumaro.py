@@ -222,6 +222,16 @@ def test_broken_files(refused: Any, put: Any, content: Any, line: int | None, pr
     refused(put("a.json", content), "datumaro", problem, line)
 
 
+def test_two_entries_of_one_photo_are_refused(tmp_path: Path) -> None:
+    """Datumaro knows an item by its id; a file with two of one could not be read."""
+    one = AnnotatedImage("a.jpg", (Face(np.zeros((2, 2))),))
+    with pytest.raises(OutputError, match=r"a\.jpg: has two entries"):
+        write([one, one], tmp_path / "out", "datumaro")
+    assert not list(tmp_path.iterdir())
+    write([one, AnnotatedImage("a.jpg", split="val")], tmp_path / "out", "datumaro")
+    assert len(list(read(tmp_path / "out"))) == 2
+
+
 def test_what_is_not_kept_is_said(put: Any) -> None:
     points = {"label_id": 0, "labels": ["a", "b", "c"], "joints": [[1, 2]]}
     categories = {**LABELS, "points": {"items": [points]}}

@@ -229,8 +229,9 @@ def _read(
     rescheme: Rescheme,
     failures: list[InputError],
     report: dict[str, Any],
-) -> Iterator[AnnotatedImage]:
-    """The photos of all sources that are chosen, read while they are asked for."""
+) -> Iterable[AnnotatedImage]:
+    """The photos of all sources that are chosen, read while they are asked for if need not be
+    sooner."""
     from tufa_cli.formats import choose_format
 
     def skip(error: InputError) -> None:
@@ -336,19 +337,22 @@ def _in_parts(
     report: dict[str, Any],
 ) -> None:
     """Write every part of a split, or none when one of them fails."""
-    from tufa_cli.formats import losses
-    from tufa_cli.pipeline.convert import Places, is_there, write_parts
+    from tufa_cli.pipeline.convert import Places, is_there, lost_of, write_parts
+    from tufa_cli.selection import hold
 
-    images = list(images)
-    tell_read(report, rescheme, len(images), sum(not is_there(image) for image in images))
+    images = hold(images)
+    tell_read(report, rescheme, len(images), sum(not is_there(image) for image in images.heads()))
     places = Places(given["target_format"])
-    for image in images:
+    for image in images.heads():
         places.add(image)
     _tell_places(places, report)
     parts: list[Target] = targets(images, given, report)
     target, missing = given["target_format"], given["missing"]
-    found = [(part.label, item) for part in parts for item in losses(part.images, target, missing)]
-    tell_lost(found, given, report)
-    options = _write_options(given, rescheme)
-    done = [] if given["dry_run"] else write_parts(parts, target, _note, **options)
+    counted = [lost_of(part, target, missing) for part in parts]
+    labelled = zip(parts, counted, strict=True)
+    tell_lost(
+        [(part.label, item) for part, lost in labelled for item in lost.lines()], given, report
+    )
+    more = _write_options(given, rescheme)
+    done = [] if given["dry_run"] else write_parts(parts, target, _note, counted=counted, **more)
     tell_written([part.label for part in parts], done, given, report)

@@ -48,7 +48,7 @@ def parse_pts(path: Path, points: int | None = None) -> tuple[FloatArray, list[i
     rows: list[tuple[float, float]] = []
     places: list[int] = []
     declared: int | None = None
-    opened = closed = 0
+    opened = closed = columns = 0
     for line, text in _tokens(lines):
         key, colon, value = text.partition(":")
         if closed:
@@ -60,7 +60,12 @@ def parse_pts(path: Path, points: int | None = None) -> tuple[FloatArray, list[i
         elif text == "}" and opened:
             closed = line
         else:
-            rows.append(_row(path, text, line))
+            words = _columns(text)
+            rows.append(_row(path, words, line))
+            columns = columns or len(words)
+            if len(words) != columns:  # which of them were the place?
+                problem = f"{len(words)} columns, the points before have {columns}: '{text[:40]}'"
+                raise InputError(path, problem, line)
             places.append(line)
     if opened and not closed:
         problem = f"the file ends without a closing brace, after {len(rows)} points"
@@ -97,12 +102,16 @@ def _header(path: Path, key: str, value: str, line: int, declared: int | None) -
     return int(value)
 
 
-def _row(path: Path, text: str, line: int) -> tuple[float, float]:
-    columns = text.split()
-    if text.count(",") == 1 and len(text.replace(",", " ").split()) == 2:
-        columns = text.replace(",", " ").split()
+def _columns(text: str) -> list[str]:
+    """The words of a row; two numbers may have a comma between them."""
+    if text.count(",") == 1 and len(words := text.replace(",", " ").split()) == 2:
+        return words
+    return text.split()
+
+
+def _row(path: Path, columns: Sequence[str], line: int) -> tuple[float, float]:
     if len(columns) < 2:
-        raise InputError(path, f"expected two numbers, found '{text[:40]}'", line)
+        raise InputError(path, f"expected two numbers, found '{' '.join(columns)[:40]}'", line)
     try:
         return number(columns[0]), number(columns[1])
     except ValueError as error:

@@ -106,15 +106,19 @@ class Node:
 class XmlRecords:
     """The elements of some tags in a file, one after the other.
 
+    texts: tags whose text is wanted, where not that of all; others' stays empty.
     encoding: the one that the file declares, in lower case, or None; known once the first record
     is there. Iterating raises InputError, with the line, for what is not well-formed, has a DTD,
     or has another root.
     """
 
-    def __init__(self, path: Path, root: str, tags: Collection[str]) -> None:
+    def __init__(
+        self, path: Path, root: str, tags: Collection[str], texts: Collection[str] | None = None
+    ) -> None:
         self.path = path
         self.encoding: str | None = None
         self._root, self._tags = root, frozenset(tags)
+        self._texts = None if texts is None else frozenset(texts)
         self._stack: list[Node] = []
         self._ready: list[Node] = []
         self._depth = self._elements = 0
@@ -122,7 +126,8 @@ class XmlRecords:
         self._parser.XmlDeclHandler = self._declared
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._text
+        if self._texts is None:
+            self._parser.CharacterDataHandler = self._text
 
     def __iter__(self) -> Iterator[Node]:
         pieces = _feed_all(self._parser, self.path)
@@ -149,19 +154,25 @@ class XmlRecords:
             raise self._refuse(f"the root is <{tag[:40]}>, not <{self._root}>")
         if not self._stack and tag not in self._tags:
             return
-        node = Node(tag, attributes, self._parser.CurrentLineNumber)
+        parser, stack, texts = self._parser, self._stack, self._texts
+        node = Node(tag, attributes, parser.CurrentLineNumber)
         self._elements += 1
-        if self._stack:
-            self._stack[-1].children.append(node)
-        self._stack.append(node)
-        if self._elements > _MOST_ELEMENTS or len(self._stack) > _MOST_DEPTH:
-            raise self._refuse(f"<{self._stack[0].tag}> holds too many elements")
+        if stack:
+            stack[-1].children.append(node)
+        stack.append(node)
+        if self._elements > _MOST_ELEMENTS or len(stack) > _MOST_DEPTH:
+            raise self._refuse(f"<{stack[0].tag}> holds too many elements")
+        if texts is not None and tag in texts:
+            parser.CharacterDataHandler = self._text  # line ends between other tags cost time
 
     def _end(self, tag: str) -> None:
         self._depth -= 1
-        if self._stack:
-            node = self._stack.pop()
-            if not self._stack:
+        stack, texts = self._stack, self._texts
+        if stack:
+            node = stack.pop()
+            if texts is not None and tag in texts:
+                self._parser.CharacterDataHandler = None
+            if not stack:
                 self._ready.append(node)
                 self._elements = 0
 

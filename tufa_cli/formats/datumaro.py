@@ -9,10 +9,11 @@ Source: datumaro, ``plugins/data_formats/datumaro``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -24,10 +25,10 @@ from tufa_cli.formats._drafts import IN_DEPTH
 from tufa_cli.formats._files import (
     PhotoFinder,
     first_root,
+    headed,
     inside,
     list_files,
     sniff_any,
-    write_lines,
 )
 from tufa_cli.formats._json import (
     box_of,
@@ -47,7 +48,7 @@ from tufa_cli.writing import filling
 
 NAME = "datumaro"
 TITLE = "Datumaro JSON, any number of points, 0-based"
-CAPABILITIES = EVERYTHING
+CAPABILITIES = replace(EVERYTHING, streams=True)
 SUFFIXES = (".json",)
 #: Attributes of an annotation that are not the user's: scores and who made the points.
 _OURS = ("score", "keypoint_scores", "source")
@@ -248,42 +249,63 @@ def lost(image: AnnotatedImage) -> list[str]:
     return [f"the split '{_DEFAULT}', which means none"] if image.split == _DEFAULT else []
 
 
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """``annotations/SUBSET.json`` under ``target`` for each split; raises OutputError."""
     if target.suffix.lower() == ".json" and not target.is_dir():
         raise OutputError(f"{target}: Datumaro has a file per subset", "give a folder")
-    subsets: dict[str, list[AnnotatedImage]] = {}
-    for image in images:
-        subsets.setdefault(image.split or _DEFAULT, []).append(image)
+    subsets: dict[str, _Subset] = {}
     written = []
-    with filling(target, options.overwrite) as staged:
-        for subset, members in subsets.items():
-            place = inside(target, f"annotations/{subset}.json").relative_to(target)
-            if len(place.parts) != 2:
-                raise OutputError(f"the split '{subset[:40]}' does not fit in a file's name")
-            text = _document(members, target, options)
-            write_lines(staged / place, [text], overwrite=False)
-            written.append(target / place)
+    with filling(target, options.overwrite) as staged, ExitStack() as files:
+        for image in images:
+            name = image.split or _DEFAULT
+            if name not in subsets:
+                place = inside(target, f"annotations/{name}.json").relative_to(target)
+                if len(place.parts) != 2:
+                    raise OutputError(f"the split '{name[:40]}' does not fit in a file's name")
+                body, head = files.enter_context(headed(staged / place, overwrite=False))
+                subsets[name] = _Subset(body, head, target, options)
+                written.append(target / place)
+            subsets[name].add(image)
+        for subset in subsets.values():
+            subset.finish()
     return written
 
 
-def _document(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> str:
-    first_pixel = options.base(CAPABILITIES.index_base)
-    labels: dict[tuple[str | None, int], int] = {}
-    items = []
-    for image in images:
-        written_name(image.path, target)
+class _Subset:
+    """One subset's file; the categories stand before the items, and are known after them."""
+
+    def __init__(self, body: TextIO, head: list[str], target: Path, options: WriteOptions) -> None:
+        self._body, self._head, self._target = body, head, target
+        self._first_pixel, self._schemes = options.base(CAPABILITIES.index_base), options.schemes
+        self._labels: dict[tuple[str | None, int], int] = {}
+        self._items = 0
+        self._seen: set[int] = set()
+
+    def add(self, image: AnnotatedImage) -> None:
+        """Write the photo as one item."""
+        written_name(image.path, self._target)
+        if hash(image.path) in self._seen:
+            raise OutputError(
+                f"{image.path}: has two entries, and Datumaro has one for each photo",
+                "write coco, which holds both",
+            )
+        self._seen.add(hash(image.path))
         annotations: list[dict[str, Any]] = []
         for group, face in enumerate(image.faces, start=1):
-            label = labels.setdefault((face.scheme, len(face.points_px)), len(labels))
-            for row in _rows(face, first_pixel):
+            key = (face.scheme, len(face.points_px))
+            label = self._labels.setdefault(key, len(self._labels))
+            for row in _rows(face, self._first_pixel):
                 identity = {"id": len(annotations), "group": group, "label_id": label, "z_order": 0}
                 annotations.append(row | identity)
-        items.append(_item(image, annotations))
-    categories = dump_json(_categories(labels, options.schemes), target)
-    lines = [f'"info": {{}},\n"categories": {categories},\n"items": [']
-    lines.append(",\n".join(dump_json(item, target) for item in items))
-    return "{\n" + "\n".join(lines) + "\n]\n}"
+        item = dump_json(_item(image, annotations), self._target)
+        self._body.write((",\n" if self._items else "") + item)
+        self._items += 1
+
+    def finish(self) -> None:
+        """Write what goes before and behind the items."""
+        categories = dump_json(_categories(self._labels, self._schemes), self._target)
+        self._head += ['{\n"info": {},\n"categories": ', categories, ',\n"items": [\n']
+        self._body.write("\n]\n}\n")
 
 
 def _item(image: AnnotatedImage, annotations: list[dict[str, Any]]) -> dict[str, Any]:
