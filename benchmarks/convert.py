@@ -4,7 +4,8 @@ python benchmarks/convert.py [--count 100000] [--flat 20000] [--others PYTHON]
 
 Each conversion is a process of its own, whose processor time (start and imports included), wall
 time and peak memory are taken; they run one after the other. ``--others`` is an interpreter that
-has datumaro and pycocotools, where this one has not.
+has datumaro and pycocotools, where this one has not. This one needs orjson (the extra ``fast``):
+each of our conversions is done with it and, hidden, without.
 """
 
 from __future__ import annotations
@@ -16,10 +17,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 POINTS = 98
+#: Ways to choose from WFLW's list, into WFLW's list.
+SELECTIONS = [
+    ("--sample", "50%"),
+    ("--split", "train=80,val=20"),
+    ("--split", "train=80,val=20", "--group-by", "folder"),
+    ("--prefix-sources", "--where", "box_size > 0", "--split", "train=80,val=20"),
+]
 LIST = "list_98pt_rect_attr_train.txt"
 COCO = "annotations/person_keypoints_train.json"
 
@@ -53,6 +62,14 @@ def convert(source: str, from_: str, target: str, to: str) -> None:
         print(sum(len(record.faces) for record in list(records)))
     else:
         write(records, target, to)
+
+
+def convert_plain(*step: str) -> None:
+    """Ours without the extra ``fast``."""
+    from tufa_cli.formats import _fast
+
+    _fast.compiled = lambda: None
+    convert(*step)
 
 
 def convert_datumaro(source: str, from_: str, target: str, to: str) -> None:
@@ -103,7 +120,20 @@ def load_pycocotools(source: str, *_: str) -> None:
     print(len(Coco(source).anns))
 
 
-STEPS = {"ours": convert, "datumaro": convert_datumaro, "pycocotools": load_pycocotools}
+def select(*words: str) -> None:
+    """Our command itself, for what the library has no single function for."""
+    from tufa_cli.cli import main
+
+    main(["convert", *words])
+
+
+STEPS = {
+    "ours": convert,
+    "plain": convert_plain,
+    "command": select,
+    "datumaro": convert_datumaro,
+    "pycocotools": load_pycocotools,
+}
 
 
 def measure(python: str, *step: object) -> Cost | None:
@@ -131,7 +161,7 @@ def measure(python: str, *step: object) -> Cost | None:
 def compare(folder: Path, count: int, others: str) -> None:
     """The table of conversions, ours and theirs."""
     listed, coco, made = folder / LIST, folder / COCO, folder / "out"
-    for needed in (coco.parent, folder / "images", made):
+    for needed in (coco.parent, folder / "images", made, made / "plain"):
         needed.mkdir()
     make_list(listed, count)
     python = sys.executable
@@ -146,13 +176,19 @@ def compare(folder: Path, count: int, others: str) -> None:
         ("reading COCO", ("ours", coco, "coco", "-", "nothing"), ("pycocotools", coco)),
     ]  # fmt: skip
     print(f"{count} faces of {POINTS} points: CPU s, wall s, peak MB")
-    print("| | ours | the other | CPU ratio |\n|---|---|---|---|")
-    for title, mine, theirs in tasks:
-        own = measure(python, *mine)
+    print("| | with orjson | without | the other | CPU ratio, with and without |")
+    print("|---|---|---|---|---|")
+    for title, (_, source, from_, target, to), theirs in tasks:
+        twin = "-" if target == "-" else made / "plain" / Path(target).name
+        own = measure(python, "ours", source, from_, target, to)
+        plain = measure(python, "plain", source, from_, twin, to)
+        if twin != "-" and not filecmp.cmp(target, twin, shallow=False):
+            print(f"{title}: the files with orjson and without differ")
         other = measure(others, *theirs) if theirs else None
-        ratio = f"{other.cpu / own.cpu:.2f}" if own and other else "–"
+        ratios = [f"{other.cpu / one.cpu:.2f}" if one and other else "–" for one in (own, plain)]
         name = f"{theirs[0]} " if theirs else ""
-        print(f"| {title} | {_cells(own)} | {name}{_cells(other)} | {ratio} |", flush=True)
+        costs = f"{_cells(own)} | {_cells(plain)} | {name}{_cells(other)}"
+        print(f"| {title} | {costs} | {', '.join(ratios)} |", flush=True)
     print("back as it was:", filecmp.cmp(made / "back.txt", listed, shallow=False))
 
 
@@ -161,10 +197,13 @@ def _cells(cost: Cost | None) -> str:
 
 
 def flat(folder: Path, count: int) -> None:
-    """Peak memory of what streams, for a tenth of the faces and for all."""
-    print(f"\n| streams | {count // 10} faces, peak MB | {count} faces, peak MB |\n|---|---|---|")
-    sources = [folder / f"{number}.txt" for number in (count // 10, count)]
-    for source, number in zip(sources, (count // 10, count), strict=True):
+    """Peak memory and processor time of what streams, for a twentieth of the faces and for all."""
+    sizes = (count // 20, count)
+    heads = "".join(f" {number} faces: CPU s, peak MB |" for number in sizes)
+    print(f"\n| streams |{heads}\n|---|---|---|")
+    sources = [folder / str(number) / "list.txt" for number in sizes]
+    for source, number in zip(sources, sizes, strict=True):
+        source.parent.mkdir()
         make_list(source, number)
     steps = [
         ("wflw", "wflw", ".copy.txt"),
@@ -174,30 +213,48 @@ def flat(folder: Path, count: int) -> None:
         ("cvat", "wflw", ".back.txt"),
     ]
     for from_, to, suffix in steps:
-        peaks = []
+        costs = []
         for source in sources:
             given = source.with_suffix(".xml") if from_ == "cvat" else source
             target = source.with_suffix(suffix)
             if to == "hf-jsonl":
                 target = source.with_suffix("") / "metadata.jsonl"
-            cost = measure(sys.executable, "ours", given, from_, target, to)
-            peaks.append(f"{cost.peak:.0f}" if cost else "–")
-        print(f"| {from_} → {to} | {' | '.join(peaks)} |", flush=True)
+            costs.append(measure(sys.executable, "ours", given, from_, target, to))
+        _row(f"{from_} → {to}", costs)
+    for words in SELECTIONS:
+        costs = []
+        for source in sources:
+            lists = [source]
+            if "--prefix-sources" in words:
+                lists.append(source.with_name("more") / source.name)
+                lists[1].parent.mkdir(exist_ok=True)
+                make_list(lists[1], int(source.parent.name))
+            target = source.with_name(str(SELECTIONS.index(words))) / "out.txt"
+            formats = ("--from", "wflw", "--to", "wflw", "--allow-lossy", "-o", target)
+            costs.append(measure(sys.executable, "command", *lists, *formats, *words))
+        twice = " of twice as many" if "--prefix-sources" in words else ""
+        _row(f"`{' '.join(words)}`{twice}", costs)
+
+
+def _row(title: str, costs: Sequence[Cost | None]) -> None:
+    cells = (f"{cost.cpu:.1f}, {cost.peak:.0f}" if cost else "–" for cost in costs)
+    print(f"| {title} | {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
     """Command line; see the module's text."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=100_000, help="faces")
-    parser.add_argument("--flat", type=int, default=20_000, help="faces of the streams; 0: none")
+    parser.add_argument("--count", type=int, default=100_000, help="faces; 0: no comparison")
+    parser.add_argument("--flat", type=int, default=40_000, help="faces of the streams; 0: none")
     parser.add_argument("--others", default=sys.executable, help="python with datumaro")
-    parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--step", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.step:
         STEPS[args.step[0]](*args.step[1:])
         return
-    with tempfile.TemporaryDirectory() as folder:
-        compare(Path(folder), args.count, args.others)
+    if args.count:
+        with tempfile.TemporaryDirectory() as folder:
+            compare(Path(folder), args.count, args.others)
     if args.flat:
         with tempfile.TemporaryDirectory() as folder:
             flat(Path(folder), args.flat)

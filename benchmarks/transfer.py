@@ -9,16 +9,23 @@ of the distance of the outer eye corners. Compared:
 - index table, PIPNet's table: tufa_cli.schemes.tables;
 - part and t: tufa_cli.schemes.transfer, nothing fitted here. (The t of ibug68 in the package were
   measured on the mean shapes of the first half's photos.)
+- and habits: ``transfer(habits=True)``, moved by what benchmarks/habits.py measured on labels in
+  one scheme each, of the first half's photos and of WFLW's;
 - and the shapes' gap: moved by what remains between the mean shapes in the package, which are of
   other photos each;
 - and the fitted gap: moved by what remains on the first half's photos, point by point;
 - linear map: 98 x 2 coordinates to 68 x 2 by ridge regression in a common frame, the most that a
   fixed map learns from these photos.
+
+The second table is on AFLW's training photos, whose 21 points are by other people than the 68 of
+MERL-RAV (98: networks). Errors are in % of the plane's face box; the constant gap is what every
+second photo tells, measured on the others.
 """
 
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +35,7 @@ from tufa_cli.formats import read
 from tufa_cli.geometry.plane_fit import place
 from tufa_cli.schemes import builtin_plane, get_scheme
 from tufa_cli.schemes.meanshapes import builtin_shapes
+from tufa_cli.schemes.plane import FACE_BOX_SIDE
 from tufa_cli.schemes.tables import get_table
 from tufa_cli.schemes.transfer import transfer
 
@@ -51,7 +59,8 @@ def main() -> None:
     """Command line; see the module's text."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    points_98, points_68 = labels(parser.parse_args().data)
+    data = parser.parse_args().data
+    points_98, points_68 = labels(data)
     eyes = np.linalg.norm(points_68[:, 36] - points_68[:, 45], axis=1)
     anchors = builtin_plane()["wflw98"]
     # Everything in the frame of the plane: each photo laid on it by its 98 points.
@@ -76,6 +85,7 @@ def main() -> None:
         "index table": get_table("index-98-68").transfer(*schemes).apply(flat_98),
         "PIPNet's table": get_table("pipnet-98-68").transfer(*schemes).apply(flat_98),
         "part and t": by_place,
+        "and habits": transfer(*schemes, habits=True).apply(flat_98),
         "and the shapes' gap": by_place + shapes_gap,
         "and the fitted gap": by_place + gap,
         "linear map": (inputs @ solution).reshape(flat_68.shape),
@@ -88,6 +98,50 @@ def main() -> None:
         error = 100 * np.linalg.norm(made - flat_68, axis=2)[test] / (scale * eyes)[test, None]
         cells = [error.mean(), *(error[:, members].mean() for members in groups.values())]
         print(f"| {name} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |")
+    aflw(data)
+
+
+def aflw(data: Path) -> None:
+    """The second table."""
+    without = set((data / "splits" / "val_aflw.txt").read_text().split())
+    target = get_scheme("aflw21")
+    people = {
+        str(image.path).removeprefix("photos/"): image.faces[0].points_px
+        for image in read(data / "aflw" / "aflw21_coco.json", "coco", scheme="aflw21")
+    }
+    merl = read(data / "aflw" / "merl_rav", "merl-rav")
+    with np.load(data / "pseudo" / "wflw98.npz", allow_pickle=False) as file:
+        found = dict(zip(map(str, file["photos"]), file["points_px"], strict=True))
+    sources = {
+        "ibug68": {str(image.path): image.faces[0].points_px for image in merl},
+        "wflw98": {p.removeprefix("aflw/photos/"): q for p, q in found.items() if "aflw" in p},
+    }
+    print("\n| to aflw21 | photos | part and t | and habits | and the constant gap |")
+    print("|---" * 5 + "|")
+    for name, given in sources.items():
+        both = sorted(set(people) & set(given) - without)
+        gaps = []
+        for habits in (False, True):
+            way = transfer(get_scheme(name), target, habits)
+            gaps.append([_apart(way.apply(given[p]), people[p]) for p in both])
+        plain, moved = np.array(gaps)
+        warnings.simplefilter("ignore", RuntimeWarning)  # places that no photo has: all NaN
+        constant = plain[1::2] - np.nanmean(plain[::2], axis=0)
+        cells = [
+            100 * np.nanmean(np.linalg.norm(gap, axis=2)) / FACE_BOX_SIDE
+            for gap in (plain[1::2], moved[1::2], constant)
+        ]
+        print(f"| {name} | {len(constant)} | " + " | ".join(f"{c:.2f}" for c in cells) + " |")
+
+
+def _apart(made: NDArray, people: NDArray) -> NDArray:
+    """(21, 2) plane units: people's points less the made ones; NaN where one is missing."""
+    both = ~np.isnan(made + people).any(axis=1)
+    gap = np.full(people.shape, np.nan)
+    if both.sum() > 7:  # fewer do not say how the face lies
+        anchors, source = builtin_plane()["aflw21"][both], made[both]
+        gap[both] = place(people[both], source, anchors) - place(source, source, anchors)
+    return gap
 
 
 if __name__ == "__main__":

@@ -37,9 +37,18 @@ def tables() -> dict[str, str]:
             ([f"`{chosen.NAME}`", *_of_points(chosen.CAPABILITIES)] for chosen in formats),
         ),
         "beside": table(
-            ["", "a model's", "photo without a face", "split", "attributes of a face",
+            ["", "a model's", "photo without a face", "split", "ids", "attributes of a face",
              "attributes of a photo"],
             ([f"`{chosen.NAME}`", *_of_photos(chosen.CAPABILITIES)] for chosen in formats),
+        ),
+        "settings": table(
+            ["", "", "setting", "what it says"],
+            (
+                [f"`{chosen.NAME}`", way, f"`{name}`", said]
+                for chosen in formats
+                for way, key in (("from", "SETTINGS"), ("to", "WRITE_SETTINGS"))
+                for name, said in getattr(chosen, key, {}).items()
+            ),
         ),
         "read only": table(
             ["", "not written because"],
@@ -94,8 +103,9 @@ def _of_points(caps: Capabilities) -> list[str]:
 
 
 def _of_photos(caps: Capabilities) -> list[str]:
-    return [_yes(caps.source), _yes(caps.empty_images), _some(caps.split), _some(caps.attributes),
-            _some(caps.image_attributes)]  # fmt: skip
+    ids = ", ".join(caps.ids) or _NO
+    return [_yes(caps.source), _yes(caps.empty_images), _some(caps.split), ids,
+            _some(caps.attributes), _some(caps.image_attributes)]  # fmt: skip
 
 
 def _yes(value: object) -> str:

@@ -61,7 +61,8 @@ ALLOWED = {
 }
 #: … and those it may import inside functions only, so that who does not need them does not wait.
 INSIDE_FUNCTIONS = {
-    "formats": {"h5py", "scipy"},
+    # orjson is the extra "fast", asked for in one place and never needed.
+    "formats": {"h5py", "scipy", "orjson"},
     # scipy pairs the faces of one photo; cv2 draws curves.
     "evaluation": {"scipy", "cv2"},
     # Loader processes turn OpenCV's own threads off.
@@ -197,7 +198,7 @@ def test_no_module_imports_itself_by_a_detour():
 
 
 def test_every_third_party_import_is_declared():
-    """The names on the registry of what is imported, against ``install_requires``."""
+    """The names on the registry of what is imported, against ``install_requires`` and extras."""
     registry = {
         "yaml": "pyyaml",
         "cv2": "opencv-python",
@@ -208,7 +209,11 @@ def test_every_third_party_import_is_declared():
     config.read(CHECKOUT / "setup.cfg", encoding="utf-8")
     declared = {
         line.partition(">=")[0]
-        for line in config["options"]["install_requires"].split("\n")
+        for lines in (
+            config["options"]["install_requires"],
+            config["options.extras_require"]["fast"],
+        )
+        for line in lines.split("\n")
         if line
     }
     imported = {

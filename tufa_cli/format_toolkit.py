@@ -8,21 +8,17 @@ from tufa_cli.formats._base import Capabilities, Format, ReadOptions, Sniff, Wri
 from tufa_cli.formats._files import (
     PhotoFinder,
     check_name,
-    decimals,
     first_root,
     head_lines,
     inside,
-    is_number,
     list_files,
-    number,
-    numbers,
     photo_name,
     read_lines,
-    shortest,
     sniff_any,
     source_files,
     write_lines,
 )
+from tufa_cli.formats._numbers import decimals, is_number, number, numbers, shortest
 from tufa_cli.formats._round_trip import round_trip_problems
 
 __all__ = [

@@ -101,3 +101,4 @@ def test_what_is_left_out_of_the_fit_is_predicted(run_cli, shapes_file, tmp_path
     assert all(row["mean"] < 3.5 for row in left.values())
     text = run_cli("align", shapes_file, "-o", tmp_path / "q.json", "--cross-check")
     assert "left out of the fit" in text.stdout
+    assert "% after; the nearest is right for 100.0%" in text.stdout

@@ -96,6 +96,21 @@ def test_the_scheme_file_is_sound_and_the_command_is_a_command(run_cli, plane_fi
     assert bad.stderr.startswith("Error: ")
 
 
+def test_names_that_are_no_parts_are_told_the_misspelt_first(align, plane_file, tmp_path):
+    names = [f"spot {i}" for i in range(29)]
+    names[28], names[8], names[9] = "chin", "left_eye_outer", "rigth_eye_outer"
+    (tmp_path / "a.json").write_text(json_text(SHAPE, names))
+    result = align("--onto", plane_file, tmp_path / "a.json", "-o", tmp_path / "a.yaml")
+    assert result.code == 0, result.stderr
+    said = "no part's: rigth_eye_outer (did you mean right_eye_outer?), spot 0, spot 1"
+    assert said in result.stderr
+    assert result.stderr.rstrip().endswith("and 19 more")
+    (tmp_path / "b.json").write_text(json_text(SHAPE[:3], ["tail", "horn", None]))
+    result = align("--onto", plane_file, tmp_path / "b.json", "-o", tmp_path / "b.yaml")
+    assert result.code == 1
+    assert "jaw@0.25; names that are no part's: tail, horn" in result.stderr
+
+
 def test_names_and_parts(align, plane_file, tmp_path):
     points = np.array([PLANE["wflw98"][i] for i in (60, 72, 16, 85)])
     (tmp_path / "a.json").write_text(json_text(points * 50, [*EYES, "my point"]))

@@ -10,7 +10,8 @@ import pytest
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.formats import read, write
-from tufa_cli.schemes import builtin_plane
+from tufa_cli.schemes import builtin_plane, get_scheme
+from tufa_cli.schemes.transfer import transfer
 
 PLANE = builtin_plane()
 
@@ -48,6 +49,26 @@ def test_labels_that_say_their_scheme_are_converted(convert, labels):
     np.testing.assert_allclose(
         made[[8, 36, 45]], 100 + 80 * PLANE["wflw98"][[16, 60, 72]], atol=1e-6
     )
+
+
+def test_by_habit_points_go_where_the_other_schemes_annotators_put_them(convert, labels):
+    labels()
+    words = ("in.json", "--to", "pts", "--scheme", "ibug68", "--scheme-by", "habits", "--json")
+    done = convert(*words, "-o", "moved.pts")
+    assert done.code == 0
+    said = done.err.splitlines()
+    assert said[0].endswith("1 face, by what the points mean and how people put them.")
+    assert said[1] == "  moved by habit, 68: all points"
+    report = json.loads(done.out)["scheme"]
+    assert report["by"] == "habits"
+    assert report["conversions"][0]["counts"]["moved"] == 68
+    way = transfer(get_scheme("wflw98"), get_scheme("ibug68"), habits=True)
+    np.testing.assert_allclose(
+        only("moved.pts").points_px, way.apply(100 + 80 * PLANE["wflw98"]), atol=1e-6
+    )
+    done = convert(*words[:4], "mtfl5", *words[5:], "-o", "x.pts")
+    assert (done.code, done.out) == (1, "")
+    assert "how people label mtfl5 was not measured" in done.err
 
 
 def test_points_without_a_scheme_are_named_as_ever(convert, labels):
@@ -130,7 +151,7 @@ def test_tables_by_name_and_by_file(convert, labels):
     assert done.code == 0
     np.testing.assert_allclose(only("out.json").points_px[0], 100 + 80 * PLANE["wflw98"][96])
     done = convert(*words, "--scheme-table", "pipnet-98")
-    assert done.code == 1 and "did you mean pipnet-98-68" in done.err
+    assert done.code == 2 and "did you mean pipnet-98-68" in done.err
     done = convert(*words, "--scheme-table", "mmpose-98-106")
     assert done.code == 1 and "the table mmpose-98-106 does not tell 8 of the 106" in done.err
 
@@ -146,8 +167,13 @@ def test_tables_by_name_and_by_file(convert, labels):
             2,
             "exclude each other",
         ),
-        (("--scheme", "ibug86"), 1, "unknown scheme 'ibug86': did you mean"),
-        (("--scheme", "ibug68", "--from-scheme", "x"), 1, "unknown scheme 'x'"),
+        (
+            ("--scheme", "ibug68", "--scheme-by", "habits", "--scheme-table", "x.csv"),
+            2,
+            "--scheme-by habits and --scheme-table exclude each other",
+        ),
+        (("--scheme", "ibug86"), 2, "unknown scheme 'ibug86': did you mean"),
+        (("--scheme", "ibug68", "--from-scheme", "x"), 2, "unknown scheme 'x'"),
         (("--scheme", "ibug68", "--scheme-by", "model", "--weights", "x.pt"), 1, "x.pt: cannot"),
         (("--scheme-table", "absent.csv"), 1, "absent.csv: cannot read the table"),
     ],

@@ -187,3 +187,19 @@ def test_meanshape_and_align(desk, tmp_path, checkout):
     np.testing.assert_array_equal(
         PackedFaces([tmp_path / "p.h5"], 64).plane["mine"], anchors["mine"]
     )
+
+
+def test_convert_writes_its_names_and_reads_them_back(desk, tmp_path):
+    names = list(get_scheme(str(desk / "mine.yaml")).names)
+    own = ("--from-scheme", desk / "mine.yaml")
+    run("convert", desk / "photos", "--to", "coco", "-o", tmp_path / "a.json", *own)
+    (row,) = json.loads((tmp_path / "a.json").read_text())["categories"]
+    assert row["keypoints"] == names and row["scheme"] == "mine" and row["skeleton"]
+    for given in (own, ("--scheme", desk / "mine.yaml")):
+        to = tmp_path / given[0].strip("-")
+        run("convert", tmp_path / "a.json", "--to", "labelme", "-o", to, *given)
+        labels = {shape["label"] for shape in json.loads((to / "a.json").read_text())["shapes"]}
+        assert labels == {"mine", *names}
+        run("convert", to, "--to", "coco", "-o", to / "out.json", *given)
+        (row,) = json.loads((to / "out.json").read_text())["categories"]
+        assert row["keypoints"] == names

@@ -34,7 +34,7 @@ def test_show(run_cli):
     assert found["landmarks"][28]["part"] == "jaw"
     assert found["landmarks"][28]["t"] == 0.5
     unknown = run_cli("schemes", "show", "coffee")
-    assert unknown.code == 1
+    assert unknown.code == 2
     assert "cofw" in unknown.stderr
 
 
@@ -46,7 +46,7 @@ def test_plot(run_cli, tmp_path):
     assert run_cli(*args).code == 1
     odd = run_cli("schemes", "plot", "-o", tmp_path / "p.what")
     assert odd.code == 1
-    assert "use .png or .jpg" in odd.stderr
+    assert "use .png, .jpg or .svg" in odd.stderr
     assert not (tmp_path / "p.what").exists()
 
 

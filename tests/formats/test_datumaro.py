@@ -12,6 +12,7 @@ import pytest
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats import choose_format, losses, read, write
+from tufa_cli.schemes import get_scheme
 
 POINTS = {
     "type": "points", "label_id": 0, "group": 3, "points": [1.5, 2, 3, 4, 0, 0],
@@ -219,3 +220,46 @@ BROKEN = [
 @pytest.mark.parametrize(("content", "line", "problem"), BROKEN)
 def test_broken_files(refused: Any, put: Any, content: Any, line: int | None, problem: str) -> None:
     refused(put("a.json", content), "datumaro", problem, line)
+
+
+def test_two_entries_of_one_photo_are_refused(tmp_path: Path) -> None:
+    """Datumaro knows an item by its id; a file with two of one could not be read."""
+    one = AnnotatedImage("a.jpg", (Face(np.zeros((2, 2))),))
+    with pytest.raises(OutputError, match=r"a\.jpg: has two entries"):
+        write([one, one], tmp_path / "out", "datumaro")
+    assert not list(tmp_path.iterdir())
+    write([one, AnnotatedImage("a.jpg", split="val")], tmp_path / "out", "datumaro")
+    assert len(list(read(tmp_path / "out"))) == 2
+
+
+def test_what_is_not_kept_is_said(put: Any) -> None:
+    points = {"label_id": 0, "labels": ["a", "b", "c"], "joints": [[1, 2]]}
+    categories = {**LABELS, "points": {"items": [points]}}
+    rows = [POINTS | {"z_order": 2}, BOX, BOX, BOX | {"group": 0}, BOX | {"group": 9}]
+    rows.append({"type": "polygon", "points": [1, 2, 3, 4, 5, 6]})
+    text = data(item(*rows), categories=categories, info={"author": "x"})
+    notes: list[str] = []
+    (image,) = read(put("a.json", text), "datumaro", on_note=notes.append)
+    assert image.faces[0].box is not None
+    assert [note.partition(".json: ")[2] for note in notes] == [
+        "what the file says of itself (info) is not kept",
+        "the names of the points (a, b, c) and the lines between the points are of no known "
+        "scheme and are not kept; --from-scheme names one",
+        "3 boxes belong to no face",
+        "1 annotations are neither points nor boxes",
+        "1 shapes have an order in depth (z_order), which is not kept",
+    ]
+
+
+def test_a_box_has_attributes_too(put: Any) -> None:
+    box = BOX | {"attributes": {"smile": False, "pose": 3}}
+    (image,) = read(put("a.json", data(item(box, POINTS))))
+    assert dict(image.faces[0].attributes) == {"smile": True, "pose": 3}
+
+
+def test_names_of_points_tell_the_scheme(put: Any) -> None:
+    names = list(get_scheme("mtfl5").names)
+    categories = {**LABELS, "points": {"items": [{"label_id": 0, "labels": names}]}}
+    five = {"type": "points", "label_id": 0, "points": [1.0] * 10}
+    (image,) = read(put("a.json", data(item(five), categories=categories)))
+    assert image.faces[0].scheme == "mtfl5"

@@ -112,7 +112,7 @@ def test_unpadded_names_are_said(put: Put) -> None:
     inner = BOX + "".join(part(str(i)) for i in range(12)) + "</box>"
     (image,) = read(put("d.xml", whole(photo(inner))), on_note=notes.append)
     assert len(image.faces[0].points_px) == 12
-    assert "dlib orders them as text" in notes[0]
+    assert "dlib orders them as text" in notes[-1]
 
 
 def test_other_schemes_are_left_out(put: Put) -> None:

@@ -48,6 +48,39 @@ def test_every_format_says_where_its_photos_are_looked_for(checkout: Path) -> No
     assert sorted({*formats.BUILT_IN} - {*named}) == []
 
 
+def notes(checkout: Path) -> dict[str, str]:
+    """The note on each format in docs/formats.md, in the page's order."""
+    page = (checkout / "docs" / "formats.md").read_text(encoding="utf-8")
+    text = page.partition("## Notes on each\n")[2].partition("\n## ")[0]
+    parts = re.split(r"^\*\*([\w-]+)\.\*\*", text, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_every_format_has_a_note(checkout: Path) -> None:
+    found = notes(checkout)
+    assert list(found) == sorted(formats.BUILT_IN)
+    assert [name for name, text in found.items() if len(text.split()) < 10] == []
+
+
+def test_notes_say_what_the_code_says(checkout: Path) -> None:
+    """A read-only format says so, and settings that a note names are the format's."""
+    for name, text in notes(checkout).items():
+        chosen = formats.get_format(name)
+        assert ("Not written" in text) == (chosen.CAPABILITIES.read_only is not None), name
+        known = {*getattr(chosen, "SETTINGS", {}), *getattr(chosen, "WRITE_SETTINGS", {})}
+        flat = " ".join(text.split())
+        named = re.findall(r"settings? `([\w-]+)`", flat) + re.findall(r"setting ([\w-]+)=", flat)
+        assert {*named} <= known, name
+
+
+def test_sections_that_the_code_names_are_there(checkout: Path) -> None:
+    page = (checkout / "docs" / "formats.md").read_text(encoding="utf-8")
+    code = " ".join(path.read_text() for path in (checkout / "tufa_cli").rglob("*.py"))
+    named = re.findall(r'docs/formats\.md, "([^"]+)"', code)
+    assert named
+    assert [title for title in named if f"## {title}\n" not in page] == []
+
+
 def test_unknown_name_offers_near_ones() -> None:
     with pytest.raises(UnknownNameError, match="did you mean wflw"):
         formats.get_format("wfwl")

@@ -62,6 +62,8 @@ BROKEN_PTS = [
     (HEAD + ROWS + "7 8\n}\n", 8, "n_points says 3, found 4"),
     (HEAD + ROWS, 6, "without a closing brace"),
     (HEAD + "1 2\n3", 5, "expected two numbers"),
+    (HEAD + "1 2\n3 3 4\n5 6\n}\n", 5, "3 columns, the points before have 2: '3 3 4'"),
+    (HEAD + "1 2 0\n3 4\n5 6 1\n}\n", 5, "2 columns, the points before have 3"),
     (HEAD + "1 nan\n3 4\n5 6\n}\n", 4, "'nan' is not a finite"),
     (HEAD + "1 2\ninf 4\n5 6\n}\n", 5, "'inf' is not a finite"),
     (HEAD + "1 2\n3 1e999\n5 6\n}\n", 5, "not a finite"),

@@ -45,7 +45,7 @@ def peak(work: Callable[[], Any]) -> int:
 #: Photos; the files of the fewer are longer than what is read at once.
 SIZES = (50, 200)
 STREAMS = {"dlib": "o.xml", "cvat": "o.xml", "via": "o.csv", "label-studio": "o.json",
-           "labelme": "out", "supervisely": "out"}  # fmt: skip
+           "labelme": "out", "supervisely": "out", "datumaro": "out"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", STREAMS)

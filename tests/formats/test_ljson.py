@@ -159,3 +159,23 @@ def test_one_broken_file_does_not_hide_the_others(put: Any, tmp_path: Path) -> N
     images = list(read(tmp_path, on_error=failures.append))
     assert [image.path for image in images] == ["b.jpg"]
     assert [error.path for error in failures] == [tmp_path / "a.ljson"]
+
+
+def test_labels_and_lines_that_are_not_kept_are_said(put: Any, tmp_path: Path) -> None:
+    def notes_of(path: Path, **options: Any) -> list[str]:
+        notes: list[str] = []
+        list(read(path, on_note=notes.append, **options))
+        return notes
+
+    face = Face(np.arange(10.0).reshape(5, 2), scheme="mtfl5")
+    write([AnnotatedImage("a.jpg", (face,))], tmp_path / "ours.ljson", "ljson")
+    assert notes_of(tmp_path / "ours.ljson", scheme="mtfl5") == []
+    (note,) = notes_of(tmp_path / "ours.ljson")
+    assert "1 shapes have labels or lines that are not a known scheme's" in note
+    for data in (V1, V3):  # labels in the one, a line in the other
+        (note,) = notes_of(put("a.ljson", json.dumps(data)))
+        assert "1 shapes have labels or lines" in note
+    everything = {"points": POINTS, "connectivity": ["x", [0], [0, "1"]]}
+    labels = [{"label": "all", "mask": [0, 1, 2]}, 7]
+    data = {"version": 2, "landmarks": everything, "labels": labels}
+    assert notes_of(put("b.ljson", json.dumps(data))) == []

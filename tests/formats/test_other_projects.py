@@ -135,7 +135,10 @@ def test_coco_instances_hold_no_face(put: Put) -> None:
     source = put("instances.json", coco([row], {"name": "cat", "supercategory": "animal"}))
     (image,) = read(source, on_note=notes.append)
     assert image.faces == ()
-    assert notes == [f"{source}: 1 annotations have no labelled face"]
+    assert notes == [
+        f"{source}: what the file says of itself (info) is not kept",
+        f"{source}: 1 annotations have no labelled face",
+    ]
 
 
 @pytest.mark.parametrize("name", ["face", "Human head"])
@@ -155,7 +158,8 @@ def test_coco_folder_with_a_file_per_task(put: Put) -> None:
     notes: list[str] = []
     (image,) = read(source.parent, on_note=notes.append)
     assert len(image.faces) == 1
-    assert notes == [f"{source.parent}: 1 COCO files without keypoints not read"]
+    assert notes[0] == f"{source.parent}: 1 COCO files without keypoints not read"
+    assert len(notes) == 2 and "(info) is not kept" in notes[1]
 
 
 DLIB = """<?xml version='1.0' encoding='ISO-8859-1'?>

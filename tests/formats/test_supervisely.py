@@ -76,7 +76,7 @@ def test_graphs_and_their_rectangles(put: Put, tmp_path: Path) -> None:
     assert one.box is not None and one.box.tolist() == [1, 2, 10, 20.5]
     assert (one.source, one.score, two.source, two.box) == ("auto", 0.75, "manual", None)
     assert one.attributes == {"blur": "heavy", "seen": True}
-    assert "1 rectangles belong to no face" in notes[1]
+    assert "1 rectangles belong to no face" in notes[-1]
 
 
 def test_points_named_by_their_class(put: Put) -> None:
@@ -273,3 +273,21 @@ def test_sniffing_says_why_not(put: Put, tmp_path: Path) -> None:
     put("meta.json", '{"classes": []}')
     assert sniff(tmp_path)["supervisely"].reason == "no ann folder in it"
     assert "no meta.json" in sniff(put("x/y/a.txt", "a"))["supervisely"].reason
+
+
+@pytest.mark.parametrize("dataset", ["ds0", "one", "one/datasets/two"])
+def test_a_project_comes_back_in_its_own_folders(dataset: str, tmp_path: Path) -> None:
+    name = f"{dataset}/img/a b.jpg".replace("ds0/img/", "")
+    photo = AnnotatedImage(name.replace("/img", "").replace("/datasets", ""), (), 4, 3)
+    write([photo], tmp_path / "1", "supervisely")
+    place = tmp_path / "1" / dataset / "img" / "a b.jpg"
+    place.parent.mkdir()
+    place.write_bytes(b"photo")
+    (image,) = read(tmp_path / "1")
+    assert Path(str(image.root), image.path) == place
+    files = [write([image], tmp_path / str(n), "supervisely").files for n in (2, 3)]
+    for n, found in zip((2, 3), files, strict=True):
+        paths = {path.relative_to(tmp_path / str(n)).as_posix() for path in found}
+        assert paths == {"meta.json", f"{dataset}/ann/a b.jpg.json"}
+    (back,) = read(tmp_path / "2", root=tmp_path / "1")
+    assert back.path == image.path

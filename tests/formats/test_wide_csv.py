@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tufa_cli.annotation import AnnotatedImage, Face
-from tufa_cli.errors import InputError, OutputError, UnknownNameError
+from tufa_cli.errors import InputError, OutputError, TufaError, UnknownNameError
 from tufa_cli.formats import choose_format, read, sniff, write
 from tufa_cli.images.reading import read_rgb
 
@@ -148,7 +148,7 @@ def test_one_kind_of_face(tmp_path: Path) -> None:
     problem = r"a face of 68 points \(ibug68\) after faces of 5 \(mtfl5\)"
     with pytest.raises(OutputError, match=problem):
         write(images, tmp_path / "a.csv", "csv")
-    with pytest.raises(OutputError, match="style 'x' is none of names, pytorch"):
+    with pytest.raises(UnknownNameError, match="value of the setting style 'x': known: names"):
         write(images, tmp_path / "a.csv", "csv", settings={"style": "x"})
     with pytest.raises(UnknownNameError, match="did you mean style"):
         write(images, tmp_path / "a.csv", "csv", settings={"styl": "x"})
@@ -224,13 +224,13 @@ def test_broken_tables(
     ("settings", "problem"),
     [
         ({"layout": "yx"}, "layout is xy or xxyy"),
-        ({"columns": "a_x,a_y,b_x"}, "3 columns of coordinates are no pairs"),
-        ({"columns": "a_x,z"}, "no column is named 'z'"),
-        ({"image-col": "z"}, "no column is named 'z'"),
+        ({"columns": "a_x,a_y,b_x"}, "line 1: 3 columns of coordinates are no pairs"),
+        ({"columns": "a_x,z"}, "unknown column 'z': known: a_x, a_y"),
+        ({"image-col": "z"}, "unknown column 'z': known: a_x, a_y"),
     ],
 )
 def test_broken_settings(put: Any, settings: dict[str, str], problem: str) -> None:
-    with pytest.raises(InputError, match=f"line 1: {problem}"):
+    with pytest.raises(TufaError, match=problem):
         list(read(put("a.csv", HEAD + "a.jpg,1,2,3,4\n"), "csv", settings=settings))
 
 

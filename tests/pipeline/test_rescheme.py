@@ -117,7 +117,7 @@ def test_a_source_that_says_its_scheme_is_converted(tmp_path):
     assert report["sources"][0]["says"] == "wflw98" and report["unchanged_faces"] == 1
     (link,) = report["conversions"]
     assert link["counts"] == {
-        **{"exact": 44, "interpolated": 24, "table": 0, "predicted": 0, "missing": 0},
+        **{"exact": 44, "interpolated": 24, "table": 0, "predicted": 0, "missing": 0, "moved": 0},
         "unused": 24,
     }
     assert link["faces"] == 2

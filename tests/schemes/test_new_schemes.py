@@ -253,6 +253,13 @@ def test_a_mistake_in_the_file_does_not_hide_what_the_plane_lacks(tmp_path):
     assert "closer to each other than 0.05 %" in found[3]
 
 
+def test_two_points_of_one_meaning_are_one_problem(tmp_path):
+    file = tmp_path / "mine.yaml"
+    rows = "  - {part: left_pupil}\n  - {part: chin, name: a}\n  - {part: chin, name: b}\n"
+    file.write_text(f"name: mine\nsource: me\nnormaliser: [0, 1]\npoints:\n{rows}")
+    assert check_file(str(file), PLANE).problems == ["points 1 and 2 both mean jaw@0.5"]
+
+
 @pytest.mark.parametrize("name", scheme_names())
 def test_nothing_is_wrong_with_what_ships(name):
     assert check_file(name, PLANE).problems == []

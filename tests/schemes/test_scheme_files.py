@@ -37,6 +37,21 @@ def test_a_bad_part_does_not_hide_a_bad_index():
     assert "no point 7, the last is 3" in found[1]
 
 
+def test_points_keep_their_numbers_behind_a_mistake_and_names_are_looked_at_too():
+    rows = "  - {part: jawz, t: [0, 1]}\n  - {part: chin, name: a}\n  - {part: chin, name: b}\n"
+    found = problems_of(HEAD + EYES + rows + "  - {part: nose_tip, name: b}\n")
+    assert found[1:] == (
+        "points 4 and 5 both mean jaw@0.5",
+        "point name 'b' is used twice; give the points `names:`",
+    )
+
+
+def test_schemes_that_cannot_ship_say_why():
+    with pytest.raises(TufaError, match="unknown scheme 'helen194'") as error:
+        get_scheme("helen194")
+    assert "not published" in str(error.value.hint)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

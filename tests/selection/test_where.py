@@ -157,6 +157,13 @@ def test_nothing_read_is_no_wrong_name() -> None:
     assert list(FaceFilter(parse_where("nonsense")).stream([])) == []
 
 
+@pytest.mark.parametrize(("text", "kept"), [("n > 5", 1), ("n < 5", 1), ("n == 5", 0), ("n", 2)])
+def test_whole_numbers_beyond_any_other(photo, text: str, kept: int) -> None:
+    """JSON has whole numbers of any length, which are no float."""
+    images = [photo("a.jpg", {"n": 10**400}), photo("b.jpg", {"n": -(10**400)})]
+    assert len(list(FaceFilter(parse_where(text)).stream(images))) == kept
+
+
 def test_faces_are_dropped_and_photos_with_their_last_one(photo) -> None:
     images = [photo("a", {"n": 1}, {"n": 2}), photo("b", {"n": 2}), photo("c", {"n": 1})]
     faces = FaceFilter(parse_where("n == 1"))

@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from tufa_cli import __version__
-from tufa_cli.errors import TufaError
+from tufa_cli.errors import TufaError, UsageError
 
 EXIT_USER_ERROR = 1
+EXIT_USAGE = 2
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
 
@@ -75,7 +76,7 @@ def main(args: list[str] | None = None) -> None:
         if debug:
             raise
         report(error)
-        sys.exit(EXIT_USER_ERROR)
+        sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_USER_ERROR)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:

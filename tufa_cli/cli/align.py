@@ -51,7 +51,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "placed by meaning alone. May be repeated.",
 )
 @click.option("--name", help="Name of the plane, or scheme  [default: the output's name]")
-@click.option("--plot", type=_FILE, help="Picture of the plane with numbered points.")
+@click.option(
+    "--plot", type=_FILE, help="Picture of the plane with numbered points (.png, .jpg, .svg)."
+)
 @click.option(
     "--cross-check",
     is_flag=True,
@@ -106,9 +108,11 @@ def align(
     from tufa_cli.schemes.meanshapes import merge_shapes, read_shapes
     from tufa_cli.writing import check_writable, write_text
 
-    for path in (output, plot):
-        if path is not None:
-            check_writable(path, overwrite)
+    check_writable(output, overwrite)
+    if plot is not None:
+        from tufa_cli.images.plots import check_picture
+
+        check_picture(plot, overwrite, svg=True)
     given = {scheme.name: scheme for scheme in map(get_scheme, extra)}
     means = merge_shapes({str(path): read_shapes(path) for path in shapes})
     layouts = {key: given.get(key) or _known(key) for key in means}
@@ -123,10 +127,10 @@ def align(
     layouts |= {scheme.name: scheme for scheme in bare}
     write_text(output, plane.to_json(), overwrite)
     if plot is not None:
-        from tufa_cli.images.plots import plane_picture, write_picture
+        from tufa_cli.images.plots import write_plane
 
         edges = {key: scheme.skeleton for key, scheme in layouts.items()}
-        write_picture(plot, plane_picture(plane.anchors, edges), overwrite)
+        write_plane(plot, plane.anchors, edges, overwrite)
     checks = _cross_check(means, layouts) if cross_check else {}
     if as_json:
         report = {"output": str(output), "name": plane.name, **plane.report, **checks}
@@ -222,9 +226,26 @@ def _print(found: Alignment, bare: list[str], output: Path) -> None:
             for key, row in found.plane.report["schemes"].items()
         ),
     )
+    shares = [pair.nearest_after for pair in found.residuals if pair.nearest_after is not None]
+    if shares:
+        count = sum(pair.equal_points for pair in found.residuals)
+        before, after = (
+            sum(pair.equal_points * getattr(pair, when) for pair in found.residuals) / count
+            for when in ("before", "after")
+        )
+        click.echo(
+            f"All pairs together: {before:.2f} % before, {after:.2f} % after; "
+            f"the nearest is right for {sum(shares) / len(shares):.1%}"
+        )
     if bare:
         click.echo(f"Placed by meaning alone: {', '.join(bare)}")
     click.echo(f"Plane written to {output}")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 _TITLES = {
@@ -235,7 +256,7 @@ _TITLES = {
 
 def _print_checks(key: str, rows: list[dict[str, Any]]) -> None:
     if rows:
-        cells = [["" if v is None else str(v) for v in row.values()] for row in rows]
+        cells = [[_cell(value) for value in row.values()] for row in rows]
         _table(_TITLES[key], list(rows[0]), cells)
     if key == "held_out_places" and rows:
         points = sum(row["points"] for row in rows)

@@ -234,7 +234,7 @@ class _Run:
         if self.target is not None:
             return self.target.save()
         if self.printed:
-            _print_coco(self.printed)
+            _print_coco(self.printed, self.scheme)
         return bool(self.printed)
 
     def _summary(self, wrote: bool) -> None:
@@ -335,7 +335,7 @@ def _say_plan(
     click.echo(f"would write {output or 'to stdout'}")
 
 
-def _print_coco(images: list) -> None:
+def _print_coco(images: list, scheme: Scheme) -> None:
     """The COCO JSON on stdout, as the format would write it to a file."""
     from tempfile import TemporaryDirectory
 
@@ -343,7 +343,7 @@ def _print_coco(images: list) -> None:
 
     with TemporaryDirectory() as folder:
         path = Path(folder, "annotations.json")
-        write(images, path, "coco")
+        write(images, path, "coco", schemes=[scheme])
         click.echo(path.read_text(encoding="utf-8"), nl=False)
 
 

@@ -216,7 +216,8 @@ def _check_formats(given: dict[str, Any]) -> None:
     """Raise TufaError for a target that is not written; warn of formats that cannot be used."""
     from tufa_cli.formats import check_writes, get_format, plugin_problems
 
-    check_writes(get_format(given["target_format"]))  # a wrong name should not cost a long read
+    # A wrong name should not cost a long read.
+    check_writes(get_format(given["target_format"]), given["to_setting"])
     if given["source_format"] == "auto":
         for problem in plugin_problems():
             click.echo(f"Warning: {problem}", err=True)
@@ -228,8 +229,9 @@ def _read(
     rescheme: Rescheme,
     failures: list[InputError],
     report: dict[str, Any],
-) -> Iterator[AnnotatedImage]:
-    """The photos of all sources that are chosen, read while they are asked for."""
+) -> Iterable[AnnotatedImage]:
+    """The photos of all sources that are chosen, read while they are asked for if need not be
+    sooner."""
     from tufa_cli.formats import choose_format
 
     def skip(error: InputError) -> None:
@@ -277,12 +279,13 @@ def _note(text: str) -> None:
     click.echo(f"Note: {text}", err=True)
 
 
-def _write_options(given: dict[str, Any]) -> dict[str, Any]:
+def _write_options(given: dict[str, Any], rescheme: Rescheme) -> dict[str, Any]:
     return {
         "overwrite": given["overwrite"],
         "missing": given["missing"],
         "index_base": _base(given["to_index_base"]),
         "settings": given["to_setting"],
+        "schemes": rescheme.schemes,
     }
 
 
@@ -306,7 +309,7 @@ def _in_one_go(
         None if given["dry_run"] else given["output"],
         lossy=given["allow_lossy"],
         on_read=on_read,
-        **_write_options(given),
+        **_write_options(given, rescheme),
     )
     tell_written([""], [done] if done is not None else [], given, report)
 
@@ -334,18 +337,22 @@ def _in_parts(
     report: dict[str, Any],
 ) -> None:
     """Write every part of a split, or none when one of them fails."""
-    from tufa_cli.formats import losses
-    from tufa_cli.pipeline.convert import Places, is_there, write_parts
+    from tufa_cli.pipeline.convert import Places, is_there, lost_of, write_parts
+    from tufa_cli.selection import hold
 
-    images = list(images)
-    tell_read(report, rescheme, len(images), sum(not is_there(image) for image in images))
+    images = hold(images)
+    tell_read(report, rescheme, len(images), sum(not is_there(image) for image in images.heads()))
     places = Places(given["target_format"])
-    for image in images:
+    for image in images.heads():
         places.add(image)
     _tell_places(places, report)
     parts: list[Target] = targets(images, given, report)
     target, missing = given["target_format"], given["missing"]
-    found = [(part.label, item) for part in parts for item in losses(part.images, target, missing)]
-    tell_lost(found, given, report)
-    done = [] if given["dry_run"] else write_parts(parts, target, _note, **_write_options(given))
+    counted = [lost_of(part, target, missing) for part in parts]
+    labelled = zip(parts, counted, strict=True)
+    tell_lost(
+        [(part.label, item) for part, lost in labelled for item in lost.lines()], given, report
+    )
+    more = _write_options(given, rescheme)
+    done = [] if given["dry_run"] else write_parts(parts, target, _note, counted=counted, **more)
     tell_written([part.label for part in parts], done, given, report)

@@ -25,6 +25,7 @@ KINDS = {
     "exact": "exact",
     "interpolated": "interpolated",
     "table": "from the table",
+    "moved": "moved by habit",
     "predicted": "predicted",
     "missing": "missing",
 }
@@ -52,9 +53,9 @@ _OPTIONS = (
     click.option("--from-scheme", help="Landmark scheme of SOURCE, whatever its files say."),
     click.option(
         "--scheme-by",
-        type=click.Choice(["labels", "model"]),
-        help="Convert by what the points mean, or ask a network (needs the photos).  "
-        "[default: labels]",
+        type=click.Choice(["labels", "habits", "model"]),
+        help="Convert by what the points mean; by that and by what people who label in each scheme "
+        "do differently; or ask a network (needs the photos).  [default: labels]",
     ),
     click.option(
         "--scheme-table",
@@ -82,13 +83,16 @@ def scheme_options(command: Command) -> Command:
 
 def make_rescheme(given: dict[str, Any]) -> Rescheme:
     """What the options ask for; raises click's usage error where they do not fit together."""
-    by_model, table = given["scheme_by"] == "model", given["scheme_table"]
+    by_model, by_habits = (given["scheme_by"] == way for way in ("model", "habits"))
+    table = given["scheme_table"]
     if given["scheme"] is None and table is None:
         for name, option in NEEDS_SCHEME.items():
             if given[name]:
                 raise click.UsageError(f"{option} needs --scheme, the scheme wanted.")
     if by_model and table is not None:
         raise click.UsageError("--scheme-by model and --scheme-table exclude each other.")
+    if by_habits and table is not None:
+        raise click.UsageError("--scheme-by habits and --scheme-table exclude each other.")
     if given["weights"] is not None and not by_model:
         raise click.UsageError("--weights needs --scheme-by model.")
     from tufa_cli.pipeline.rescheme import Rescheme
@@ -104,6 +108,7 @@ def make_rescheme(given: dict[str, Any]) -> Rescheme:
         source,
         None if table is None else get_table(table),
         partial=given["scheme_partial"],
+        habits=by_habits,
     )
     if by_model and target is not None:
         from tufa_cli.pipeline.rescheme_model import ModelLabels
@@ -129,7 +134,11 @@ def scheme_lines(report: dict[str, Any] | None) -> Iterator[str]:
             yield f"Scheme: the points{of} are read as {scheme}, nothing converted ({why})."
         elif row["decision"] == "same":
             yield f"Scheme: the points{of} are {scheme} already, nothing converted."
-    by = {"labels": "by what the points mean", "model": "by the network, from the photos"}
+    by = {
+        "labels": "by what the points mean",
+        "habits": "by what the points mean and how people put them",
+        "model": "by the network, from the photos",
+    }
     for link in report["conversions"]:
         how = by.get(report["by"], f"by the {report['by']}")
         faces = _count(link["faces"], "face")

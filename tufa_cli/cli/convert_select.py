@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tufa_cli.cli.options import FILE
-from tufa_cli.errors import TufaError
+from tufa_cli.errors import TufaError, UsageError
 
 if TYPE_CHECKING:
     from tufa_cli.annotation import AnnotatedImage
     from tufa_cli.pipeline.convert import Target
-    from tufa_cli.selection import Part
+    from tufa_cli.selection import Held
 
 
 class Parsed(click.ParamType):
@@ -103,11 +103,11 @@ def chosen(
     readings: Sequence[tuple[str, Iterator[AnnotatedImage]]],
     given: dict[str, Any],
     report: dict[str, Any],
-) -> Iterator[AnnotatedImage]:
+) -> Iterable[AnnotatedImage]:
     """The photos of all sources that --list, --exclude, --where and --sample leave, in this order.
 
     The report says what each step did, when the last photo has come. Photos go by one after the
-    other, and are held only where a step needs all of them: several sources, lists, a sample.
+    other; where a step needs all of them (several sources, lists, a sample) they wait on the disk.
     """
     steps: list[dict[str, Any]] = []
     report["selection"] = steps
@@ -118,7 +118,7 @@ def chosen(
         images = _filtered(images, given["where"], steps)
     if given["sample"] is not None:
         images = _sampled(images, given, steps)
-    yield from images
+    return images
 
 
 def _merged(
@@ -137,29 +137,31 @@ def _merged(
 
 def _sampled(
     images: Iterable[AnnotatedImage], given: dict[str, Any], steps: list[dict[str, Any]]
-) -> list[AnnotatedImage]:
-    left = list(images)
+) -> Iterable[AnnotatedImage]:
+    from tufa_cli.selection import hold
+
+    left = hold(images)
     if left:
-        left = given["sample"].take(left, given["seed"])
+        left = hold(given["sample"].take(left, given["seed"]))
         steps.append({"step": f"--sample {given['sample']}", **_counts(left)})
     return left
 
 
-def _counts(images: Sequence[AnnotatedImage]) -> dict[str, int]:
-    return {"photos": len(images), "faces": sum(len(image.faces) for image in images)}
+def _counts(images: Held) -> dict[str, int]:
+    return {"photos": len(images), "faces": images.faces}
 
 
 def _listed(
     images: Iterable[AnnotatedImage], given: dict[str, Any], steps: list[dict[str, Any]]
-) -> list[AnnotatedImage]:
-    from tufa_cli.selection import read_name_list, select
+) -> Iterable[AnnotatedImage]:
+    from tufa_cli.selection import hold, read_name_list, select
 
     names = [read_name_list(given[key]) if given[key] else None for key in ("include", "exclude")]
-    selection = select(images, *names)
+    selection = select(hold(images), *names)
     if warning := selection.warning():
         click.echo(f"Warning: {warning}", err=True)
     words = [word for word, key in (("--list", "include"), ("--exclude", "exclude")) if given[key]]
-    step = {"step": " and ".join(words), **_counts(selection.chosen)}
+    step = {"step": " and ".join(words), **_counts(hold(selection.chosen))}
     steps.append({**step, "names_in_vain": len(selection.unmatched)})
     return selection.chosen
 
@@ -183,9 +185,7 @@ def _filtered(
     steps.append({"step": f"--where {expression}", **left, **dropped})
 
 
-def targets(
-    images: Sequence[AnnotatedImage], given: dict[str, Any], report: dict[str, Any]
-) -> list[Target]:
+def targets(images: Held, given: dict[str, Any], report: dict[str, Any]) -> list[Target]:
     """What --split puts into which output: one a part, or all in one with --one-output.
 
     A photo's split becomes its part where the format holds one beside its path. Raises TufaError
@@ -193,7 +193,7 @@ def targets(
     """
     from tufa_cli.formats import get_format
     from tufa_cli.pipeline.convert import Target
-    from tufa_cli.selection import GroupBy, part_path
+    from tufa_cli.selection import GroupBy, hold, part_path
 
     split, output = given["split"], given["output"]
     way = given["group_by"] or GroupBy()
@@ -202,9 +202,11 @@ def targets(
         click.echo(f"Note: {groups.alone} photos without {way.by} stand alone", err=True)
     if groups.in_vain:
         click.echo(f"Warning: {groups.in_vain} lines of {way.by} name no photo", err=True)
-    parts = split.divide(images, groups, given["seed"])
+    divided = split.divide(images, groups, given["seed"])
+    parts = [(part.name, hold(part.images)) for part in divided]
     report["parts"] = [
-        {"part": part.name, **_counts(part.images), "groups": part.groups} for part in parts
+        {"part": name, **_counts(photos), "groups": part.groups}
+        for (name, photos), part in zip(parts, divided, strict=True)
     ]
     report["group_by"] = str(way)
     target = get_format(given["target_format"])
@@ -212,31 +214,32 @@ def targets(
     if given["one_output"]:
         return [Target(None, output, _in_one(images, parts, holds, given["target_format"]))]
     found = []
-    for part, row in zip(parts, report["parts"], strict=True):
-        path = part_path(output, part.name) if output is not None else None
+    for (name, photos), row in zip(parts, report["parts"], strict=True):
+        path = part_path(output, name) if output is not None else None
         row["output"] = None if path is None else str(path)
         # Where a split is a folder that photos lie in, the part's own output is that folder.
-        said = part.name if holds(part.name) and not hasattr(target, "renames") else None
-        marked = [replace(image, split=said) for image in part.images]
-        found.append(Target(part.name, path, marked))
+        said = name if holds(name) and not hasattr(target, "renames") else None
+        found.append(Target(name, path, photos.changed(_saying(said))))
     return found
 
 
+def _saying(split: str | None) -> Callable[[int, AnnotatedImage], AnnotatedImage]:
+    """What makes photos say that they belong to a part."""
+    return lambda number, image: replace(image, split=split)
+
+
 def _in_one(
-    images: Sequence[AnnotatedImage],
-    parts: Sequence[Part],
-    holds: Callable[[str], bool],
-    target: str,
-) -> list[AnnotatedImage]:
+    images: Held, parts: Sequence[tuple[str, Held]], holds: Callable[[str], bool], target: str
+) -> Held:
     """All photos in the order they came, each with its part as its split."""
-    strange = [part.name for part in parts if not holds(part.name)]
+    strange = [name for name, _ in parts if not holds(name)]
     if strange:
-        raise TufaError(
+        raise UsageError(
             f"{target} does not hold the split {' and '.join(strange)}",
             "leave --one-output out for an output a part",
         )
-    part_of = {id(image): part.name for part in parts for image in part.images}
-    return [replace(image, split=part_of[id(image)]) for image in images]
+    part_of = {number: name for name, photos in parts for number in photos.numbers}
+    return images.changed(lambda number, image: replace(image, split=part_of[number]))
 
 
 def selection_lines(report: dict[str, Any]) -> Iterator[str]:

@@ -73,9 +73,11 @@ def meanshape(
     from tufa_cli.schemes.meanshapes import SchemeShape, shapes_to_json
     from tufa_cli.writing import check_writable, write_text
 
-    for path in (output, plot):
-        if path is not None:
-            check_writable(path, overwrite)
+    check_writable(output, overwrite)
+    if plot is not None:
+        from tufa_cli.images.plots import check_picture
+
+        check_picture(plot, overwrite)
     layout = get_scheme(scheme) if scheme is not None else None
     wanted = _Wanted(layout, len(layout) if layout else points or 0)
     faces, failures = _labelled_faces(sources, format_name, wanted, include, exclude)

@@ -32,9 +32,11 @@ def lay_onto(
     from tufa_cli.schemes.onto import place_onto
     from tufa_cli.writing import check_writable, write_text
 
-    for path in (output, plot):
-        if path is not None:
-            check_writable(path, overwrite)
+    check_writable(output, overwrite)
+    if plot is not None:
+        from tufa_cli.images.plots import check_picture
+
+        check_picture(plot, overwrite, svg=True)
     shape = read_loose_shape(shape_file)
     plane = _read_any_plane(plane_file)
     source = f"a mean shape laid on the plane {plane.name} by tufa-cli align --onto"
@@ -42,11 +44,11 @@ def lay_onto(
     placed = place_onto(shape, plane, name or output.stem, source, within)
     write_text(output, placed.text, overwrite)
     if plot is not None:
-        from tufa_cli.images.plots import plane_picture, write_picture
+        from tufa_cli.images.plots import write_plane
 
         scheme = placed.scheme
-        picture = plane_picture({scheme.name: placed.points_plane}, {scheme.name: scheme.skeleton})
-        write_picture(plot, picture, overwrite)
+        edges = {scheme.name: scheme.skeleton}
+        write_plane(plot, {scheme.name: placed.points_plane}, edges, overwrite)
     report = {"output": str(output), "name": placed.scheme.name, **placed.report}
     if as_json:
         click.echo(json.dumps(report))
@@ -117,6 +119,8 @@ def _read_any_plane(path: Path) -> Plane:
 
 
 def _print(report: dict[str, Any]) -> None:
+    from tufa_cli.schemes.onto_names import not_known
+
     free = report["free_places"]
     places = f", {free} of them on no part" if free else ""
     click.echo(f"{report['output']}: {report['name']}, {report['points']} points{places}", err=True)
@@ -136,5 +140,4 @@ def _print(report: dict[str, Any]) -> None:
     if report.get("folded_triangles"):
         click.echo(f"Warning: the points fold over {report['folded_triangles']} times", err=True)
     if report["unknown_names"]:
-        names = ", ".join(report["unknown_names"][:8])
-        click.echo(f"Hint: names that are no part's: {names}", err=True)
+        click.echo(f"Hint: {not_known(report['unknown_names'])}", err=True)

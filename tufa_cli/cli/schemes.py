@@ -80,7 +80,7 @@ def show(scheme: str, plane: Path | None, as_json: bool) -> None:
 
 @schemes.command()
 @click.argument("names", metavar="[SCHEME]...", nargs=-1)
-@click.option("-o", "--output", type=_FILE, required=True, help="Picture (.png, .jpg).")
+@click.option("-o", "--output", type=_FILE, required=True, help="Picture (.png, .jpg, .svg).")
 @click.option(
     "--on",
     "ground",
@@ -101,19 +101,17 @@ def plot(
       tufa-cli schemes plot my-scheme.yaml -o mine.png
       tufa-cli schemes plot ibug68 wflw98 --on plane -o two.png
     """
-    from tufa_cli.images.plots import plane_picture, write_picture
+    from tufa_cli.images.plots import check_picture, write_plane
     from tufa_cli.schemes import builtin_plane, read_plane
     from tufa_cli.schemes.anchors import anchors_for, face_outline
-    from tufa_cli.writing import check_writable
 
-    check_writable(output, overwrite)
+    check_picture(output, overwrite, svg=True)
     on_plane = read_plane(plane) if plane else builtin_plane()
     layouts = [_scheme_and_plane(name, plane)[0] for name in names or on_plane.anchors]
     anchors = {layout.name: anchors_for(layout, on_plane) for layout in layouts}
     edges = {layout.name: layout.skeleton for layout in layouts}
     outline = [] if ground == "plane" else face_outline(on_plane)
-    picture = plane_picture(anchors, edges, outline=outline, alone=ground == "both")
-    write_picture(output, picture, overwrite)
+    write_plane(output, anchors, edges, overwrite, outline, alone=ground == "both")
     click.echo(f"{output}: {', '.join(anchors)}")
 
 

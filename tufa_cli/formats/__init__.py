@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from tufa_cli.annotation import AnnotatedImage
-from tufa_cli.errors import InputError, OutputError, TufaError, UnknownNameError
+from tufa_cli.errors import InputError, TufaError, UnknownNameError, UsageError
 from tufa_cli.formats._base import (
     MISSING_POLICIES,
     Capabilities,
@@ -24,11 +24,13 @@ from tufa_cli.formats._base import (
     WriteOptions,
     WriteReport,
 )
+from tufa_cli.formats._fast import uncollected
 from tufa_cli.formats._files import check_source, photo_size
 from tufa_cli.formats._json import load_json
 from tufa_cli.formats._losses import Losses, Preparation, losses_in, remarks_on
 from tufa_cli.formats._plugins import ENTRY_POINTS, clashes, load_plugin, plugins
 from tufa_cli.formats._xml import check_xml
+from tufa_cli.formats._zip import is_zip
 from tufa_cli.schemes import Scheme, get_scheme
 
 __all__ = [
@@ -161,6 +163,9 @@ def choose_format(path: Path | str) -> str:
     if near:
         raise InputError(path, f"cannot be read as {'; nor as '.join(near)}")
     _check_whole(Path(path))
+    if is_zip(Path(path)):
+        problem = "a zip archive in which nothing known was found"
+        raise InputError(path, problem, hint="unpack it and give the folder, or a file of it")
     raise InputError(
         path,
         "looks like none of the known formats",
@@ -191,6 +196,7 @@ def read(
     coco_visibility: Literal["auto", "strict"] = "auto",
     negatives: Literal["error", "keep"] = "error",
     settings: Mapping[str, str] | None = None,
+    schemes: Iterable[Scheme] = (),
     dry_run: bool = False,
     on_error: Callable[[InputError], None] | None = None,
     on_note: Callable[[str], None] | None = None,
@@ -206,6 +212,7 @@ def read(
     coco_visibility: "auto" reads 1 as visible in files without any 2; "strict" never does.
     negatives: what plain .pts files do with pairs of negative numbers.
     settings: what only the chosen format asks for, by name (its ``SETTINGS``).
+    schemes: those of the user's own that files may say they have.
     dry_run: write nothing, though a setting asks for it (photos that lie inside the source).
     on_error: called with each item that cannot be read, which is left out; None raises it.
     on_note: called with remarks on what was left aside.
@@ -222,6 +229,7 @@ def read(
         scheme=known.name if known else None,
         points=len(known) if known else None,
         layout=known,
+        schemes={own.name: own for own in schemes},
         root=Path(root) if root is not None else None,
         index_base=index_base,
         coco_visibility=coco_visibility,
@@ -256,11 +264,12 @@ def _check_settings(chosen: Format, kind: str, given: Mapping[str, str]) -> None
             raise UnknownNameError(f"setting of {chosen.NAME}", name, known, hint)
 
 
-def check_writes(chosen: Format) -> None:
-    """Raise OutputError for a format that is read but not written."""
+def check_writes(chosen: Format, settings: Mapping[str, str]) -> None:
+    """Raise UsageError for a format that is read but not written, or has no such settings."""
+    _check_settings(chosen, "WRITE_SETTINGS", settings)
     reason = chosen.CAPABILITIES.read_only
     if reason is not None:
-        raise OutputError(f"{chosen.NAME} is read only: {reason}", "write coco, which holds it all")
+        raise UsageError(f"{chosen.NAME} is read only: {reason}", "write coco, which holds it all")
 
 
 def losses(
@@ -283,6 +292,7 @@ def write(
     missing: MissingPolicy = "error",
     index_base: int | None = None,
     settings: Mapping[str, str] | None = None,
+    schemes: Iterable[Scheme] = (),
     counted: Losses | None = None,
 ) -> WriteReport:
     """Write records to a file, or to a folder for formats of one file per face.
@@ -290,6 +300,7 @@ def write(
     missing: what to do with points a format cannot hold: "error", "drop-face" (leave the face
         out) or "sentinel" (the number the format's own users take for "none").
     settings: what only the chosen format asks for, by name (its ``WRITE_SETTINGS``).
+    schemes: the user's own that faces are of, for the names of their points and the lines.
     counted: what is lost of the records, where the caller counts that while they go by.
 
     What else the format cannot hold is listed in the report; ask ``losses`` before. The records
@@ -297,21 +308,22 @@ def write(
     may be a generator of any length. Raises OutputError.
     """
     chosen = get_format(format)
-    check_writes(chosen)
+    check_writes(chosen, settings or {})
     remarks: list[str] = []
     options = WriteOptions(
         overwrite=overwrite,
         index_base=index_base,
         settings=dict(settings or {}),
+        schemes={own.name: own for own in schemes},
         on_note=remarks.append,
     )
-    _check_settings(chosen, "WRITE_SETTINGS", options.settings)
     plan = Preparation(chosen, missing, options, counted)
     ready = plan.stream(images)
     if chosen.CAPABILITIES.streams:
         files = chosen.write(ready, Path(path), options)
     else:
-        records = list(ready)
+        with uncollected():
+            records = list(ready)
         files = chosen.write(records, Path(path), options)
         remarks += remarks_on(records, chosen)
     return WriteReport(

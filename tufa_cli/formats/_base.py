@@ -51,6 +51,7 @@ class Capabilities:
     source: tells a model's points from people's.
     split: the part of a data set that a photo belongs to; a tuple where only some names are held.
     attributes: names of the attributes of a face it holds; None for any.
+    ids: of photos, of faces, that other tables are joined by.
     image_attributes: whether a photo's own attributes are held, or the names of those that are.
     points: the number of points it takes, several numbers, or None for any.
     index_base: number of the first pixel on disk.
@@ -72,6 +73,7 @@ class Capabilities:
     source: bool = False
     split: bool | tuple[str, ...] = False
     attributes: tuple[str, ...] | None = ()
+    ids: tuple[Literal["photos", "faces"], ...] = ()
     image_attributes: bool | tuple[str, ...] = False
     points: int | tuple[int, ...] | None = None
     index_base: int = 0
@@ -119,6 +121,7 @@ class ReadOptions:
 
     scheme, points: the name the caller gave and its number of points; None where not given.
     layout: that scheme itself, which need not be one that ships.
+    schemes: schemes of the user's own, by name, for files that say they have them.
     settings: what only some formats ask for, by name; a format lists its own in ``SETTINGS``.
     dry_run: write nothing, whatever a setting asks for.
     on_error: called with an item that cannot be read, which is then left out; None raises it.
@@ -128,6 +131,7 @@ class ReadOptions:
     scheme: str | None = None
     points: int | None = None
     layout: Scheme | None = None
+    schemes: Mapping[str, Scheme] = field(default_factory=dict)
     root: Path | None = None
     index_base: int | None = None
     coco_visibility: Literal["auto", "strict"] = "auto"
@@ -159,12 +163,14 @@ class WriteOptions:
 
     overwrite: replace files that exist. index_base: number of the first pixel on disk.
     settings: what only some formats ask for, by name; listed in ``WRITE_SETTINGS``.
+    schemes: schemes of the user's own, by name, for the names of their points.
     on_note: called with what a user should know of the file, beside what was lost.
     """
 
     overwrite: bool = False
     index_base: int | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    schemes: Mapping[str, Scheme] = field(default_factory=dict)
     on_note: Callable[[str], None] | None = None
 
     def base(self, default: int) -> int:
@@ -245,12 +251,31 @@ def several_files(photos: int) -> str:
     return f"{photos} photo{'s' * (photos != 1)} with several faces: files NAME_1, NAME_2"
 
 
-def one_of(options: ReadOptions, setting: str, values: Sequence[str]) -> str:
-    """A setting that is one of these words, the first when it is not given; raises TufaError."""
+def one_of(options: ReadOptions | WriteOptions, setting: str, values: Sequence[str]) -> str:
+    """A setting that is one of these words, the first when it is not given; raises UsageError."""
     value = options.settings.get(setting, values[0])
     if value not in values:
         raise UnknownNameError(f"value of the setting {setting}", value, values)
     return value
+
+
+def records_of(
+    files: Iterable[Path], record: Callable[[Path], AnnotatedImage], options: ReadOptions
+) -> Iterator[AnnotatedImage]:
+    """The record of each file; those that cannot be read go to ``options.failed``.
+
+    record: raises InputError, or ValueError with what is wrong with the file.
+    """
+    for path in files:
+        try:
+            image = record(path)
+        except InputError as error:
+            options.failed(error)
+            continue
+        except ValueError as error:
+            options.failed(InputError(path, str(error)))
+            continue
+        yield image
 
 
 class Tally:

@@ -8,20 +8,38 @@ from __future__ import annotations
 import json
 import mmap
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
+from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import ReadOptions, Sniff, Tally
-from tufa_cli.formats._coco_write import STRICT
+from tufa_cli.formats._coco_write import ABOUT, STRICT
+from tufa_cli.formats._fast import uncollected
 from tufa_cli.formats._files import first_root
-from tufa_cli.formats._json import box_of, numbers, one_number, photo_side, with_nested
-from tufa_cli.formats._names import note_names, scheme_named, scheme_with_names
+from tufa_cli.formats._ids import id_in, only_count
+from tufa_cli.formats._json import (
+    are_numbers,
+    box_of,
+    numbers,
+    one_number,
+    photo_side,
+    places_in,
+    with_nested,
+    without_unlabelled,
+)
+from tufa_cli.formats._names import (
+    class_attribute,
+    known_scheme,
+    note_class,
+    note_names,
+    scheme_named,
+    scheme_with_names,
+)
 from tufa_cli.formats._photo_names import common_folder, stored_name
 
 KEYS = ("images", "annotations", "categories")
@@ -38,23 +56,28 @@ class Category(NamedTuple):
     """What a category says: its scheme, if it names one, and its number of points (0: unsaid).
 
     faces: whether a box alone is a face's, as in a face detector's file: told by the name.
+    name: where it tells one class of faces from others.
     """
 
     scheme: str | None
     points: int
     faces: bool
+    name: str | None = None
 
 
 #: Of an annotation that names none, or one that the file does not explain.
 _NO_CATEGORY = Category(None, 0, False)
+#: Visibility of points that have a place.
+_LABELLED = frozenset([OCCLUDED, VISIBLE])
 _FACE_WORDS = re.compile(r"face|head", re.IGNORECASE)
 
 
 class Labels(NamedTuple):
     """The face of an annotation as it stands in the file.
 
-    values: x, y, v of each point, or None. key: where they stand, for messages and for the rule
-    about visibility. used: keys of the annotation that are no attributes. more: further attributes.
+    values: x, y, v of each point; None or an empty list where nobody labelled any. key: where they
+    stand, for messages and for the rule about visibility. used: keys of the annotation that are no
+    attributes. more: further attributes.
     """
 
     values: Any
@@ -79,14 +102,16 @@ def sniff_bytes(data: bytes | mmap.mmap, wanted: str) -> Sniff:
     if not data[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
         return Sniff(False, "not a JSON object")
     lacking = [key for key in KEYS if data.find(f'"{key}"'.encode()) < 0]
-    if lacking:
+    faces = [data.find(key) >= 0 for key in (b'"image_id"', b'"keypoints"')]
+    if lacking and not (lacking == ["categories"] and all(faces)):
         return Sniff(False, f"JSON without {' and '.join(lacking)}")
     if data.find(b'"face_kpts"') >= 0:
         found, reason = "coco-wholebody", "face_kpts in its annotations"
     elif data.find(b'"person"') >= 0 and _first_length(data) == HALPE_NUMBERS:
         found, reason = "halpe", "annotations with 136 keypoints of a person"
     else:
-        found, reason = "coco", "JSON with images, annotations and categories"
+        last = "keypoints" if lacking else KEYS[2]
+        found, reason = "coco", f"JSON with images, annotations and {last}"
     if found == wanted:
         return Sniff(True, reason)
     return Sniff(False, reason if wanted == "coco" else f"not one with {_SIGNS[wanted]}")
@@ -135,32 +160,53 @@ class CocoFile:
         self.path, self.options, self.pick = path, options, pick
         self.roots, self.split = roots, split
         self.data = _checked(path, data)
-        self.unknown: dict[str, list[str]] = {}
+        self.unknown: dict[str, tuple[list[str], bool]] = {}
         self.categories = self._categories()
         self.first_pixel = options.base(0)
         said = self.data.get("info")
         strict = isinstance(said, dict) and said.get("keypoint_visibility") == STRICT
         self.strict = strict or options.coco_visibility == "strict"
         self.has_two = self._keys_with_two()
+        self._note_head(said)
+        self.counted = {
+            key: only_count([row.get("id") for row in self.data[key] if isinstance(row, dict)])
+            for key in KEYS[:2]
+        }
+
+    def _note_head(self, info: Any) -> None:
+        """Say that what the file says of itself is not kept."""
+        ours = isinstance(info, dict) and info.get("description") == ABOUT
+        what = ["info"] if isinstance(info, dict) and any(info.values()) and not ours else []
+        what += ["licenses"] if self.data.get("licenses") else []
+        if what:
+            said = ", ".join(what)
+            self.options.note(f"{self.path}: what the file says of itself ({said}) is not kept")
 
     def records(self) -> Iterator[AnnotatedImage]:
         """A record per entry of ``images``, in their order."""
-        faces = self._faces()
+        with uncollected():
+            faces = self._faces()
         names = [row.get("file_name") for row in self.data["images"] if isinstance(row, dict)]
         root = self.options.root
         common = common_folder((name for name in names if isinstance(name, str)), root)
+        folder = None if root is None else str(root)
         for number, row in enumerate(self.data["images"]):
             try:
-                image = self._image(row, faces, common)
+                if not isinstance(row, dict):
+                    raise ValueError("not an object")
+                name = stored_name(row.get("file_name"), "file_name", common)
+                if folder is None:
+                    roots = [*([Path(common)] if common else []), *self.roots]
+                    folder = str(first_root(roots, name))
+                image = self._image(row, name, faces, folder)
             except ValueError as error:
                 self.options.failed(InputError(self.path, f"images[{number}]: {error}"))
                 continue
-            if root is None:
-                root = first_root([*([Path(common)] if common else []), *self.roots], image.path)
-            yield replace(image, root=str(root))
+            yield image
 
     def _categories(self) -> dict[str, Category]:
-        table = {}
+        table: dict[str, Category] = {}
+        classes: dict[str, str | None] = {}
         rows = self.data.get("categories")
         for row in rows if isinstance(rows, list) else ():
             if isinstance(row, dict):
@@ -170,17 +216,27 @@ class CocoFile:
                 known = mark if isinstance(mark, str) and mark else None
                 names = [str(name) for name in names]
                 scheme = known or scheme_named(row.get("name"), len(names))
-                scheme = scheme or scheme_with_names(names)
+                scheme = scheme or scheme_with_names(names, self.options.schemes)
                 faces = _FACE_WORDS.search(str(row.get("name"))) is not None
                 key = key_of(row.get("id"))
                 table[key] = Category(scheme, len(names), faces)
-                if scheme is None:
-                    self.unknown[key] = names
+                if known_scheme(scheme, len(names), self.options.schemes) is None:
+                    self.unknown[key] = names, bool(row.get("skeleton"))
+                if known is None and (names or faces):
+                    classes[key] = _text(row.get("name"))
+        for key, name in classes.items():
+            if len(classes) > 1:
+                table[key] = table[key]._replace(name=name)
+            else:
+                note_class(self.options, self.path, name)
         return table
 
+    def _category(self, row: dict[str, Any]) -> Category:
+        key = _one_of(row.get("category_id"), self.categories)
+        return self.categories.get(key, _NO_CATEGORY)
+
     def _labels(self, row: dict[str, Any]) -> Labels | None:
-        category = self.categories.get(key_of(row.get("category_id")), _NO_CATEGORY)
-        return self.pick(row, category)
+        return self.pick(row, self._category(row))
 
     def _keys_with_two(self) -> set[str]:
         """Kinds of keypoints that say 2 (visible) anywhere in the file."""
@@ -200,33 +256,35 @@ class CocoFile:
         ids: set[str] = set()
         tally = Tally("annotations are not faces of this scheme")
         repeated = 0
-        for number, row in enumerate(self.data["annotations"]):
-            where = f"annotations[{number}]"
+        rows = self.data["annotations"]
+        for number, row in enumerate(rows):
+            rows[number] = None  # its numbers are not needed any more, and take most of the memory
             try:
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
-                where += f" (id {row.get('id')})"
-                if key_of(row.get("image_id")) not in known:
-                    raise ValueError(f"no image has the id {row.get('image_id')}")
+                identity, image = key_of(row.get("id")), _one_of(row.get("image_id"), known)
+                if image not in known:
+                    raise ValueError(f"no image has the id {row.get('image_id')!r:.60}")
                 labels = self._labels(row)
                 face = None if labels is None else self._face(row, labels)
             except (ValueError, TypeError, TufaError) as error:
-                self.options.failed(InputError(self.path, f"{where}: {error}"))
+                of = f" (id {row.get('id')})" if isinstance(row, dict) else ""
+                problem = f"annotations[{number}]{of}: {error}"
+                self.options.failed(InputError(self.path, problem))
                 continue
-            repeated += key_of(row.get("id")) in ids
-            ids.add(key_of(row.get("id")))
+            repeated += identity in ids
+            ids.add(identity)
             if labels is None:
                 tally.aside("annotations have no labelled face")
             elif tally.took(face) and face is not None:
-                faces.setdefault(key_of(row["image_id"]), []).append(face)
+                faces.setdefault(image, []).append(face)
         tally.aside("annotations repeat another's id", repeated)
         tally.close(self.path, self.options)
         return faces
 
-    def _image(self, row: Any, faces: dict[str, list[Face]], common: str | None) -> AnnotatedImage:
-        if not isinstance(row, dict):
-            raise ValueError("not an object")
-        name = stored_name(row.get("file_name"), "file_name", common)
+    def _image(
+        self, row: dict[str, Any], name: str, faces: dict[str, list[Face]], root: str
+    ) -> AnnotatedImage:
         sizes = [photo_side(row.get(side), side) for side in ("width", "height")]
         split = row.get("split")
         return AnnotatedImage(
@@ -235,13 +293,15 @@ class CocoFile:
             width=sizes[0],
             height=sizes[1],
             split=split if isinstance(split, str) else self.split,
+            root=root,
             attributes=with_nested(row, _IMAGE_KEYS),
+            id=id_in(row.get("id"), self.counted["images"]),
         )
 
     def _face(self, row: dict[str, Any], labels: Labels) -> Face | None:
         """The face of an annotation, or None when it is not of the scheme asked for."""
         scheme, values = labels.scheme, labels.values
-        if values is None:
+        if values is None or values == []:
             values = [0] * (3 * (labels.points or self.options.points or 0))
         places, visibility = self._points(values, labels.key)
         if self.options.points is not None:
@@ -250,11 +310,16 @@ class CocoFile:
             scheme = self.options.scheme
         elif labels.points and len(places) != labels.points:
             raise ValueError(f"{len(places)} keypoints, its category has {labels.points}")
-        elif scheme is None and labels.key == "keypoints":
-            names = self.unknown.pop(key_of(row.get("category_id")), ())
-            note_names(self.options, self.path, names)
-        ours = ["source"] if row.get("source") in ("manual", "auto") else []
-        attributes = with_nested(row, labels.used.union(ours)) | labels.more
+        elif self.unknown and labels.key == "keypoints":
+            unkept = self.unknown.pop(_one_of(row.get("category_id"), self.categories), None)
+            if unkept is not None:
+                note_names(self.options, self.path, *unkept)
+        ours = row.get("source") in ("manual", "auto")
+        attributes = with_nested(row, labels.used | {"source"} if ours else labels.used)
+        attributes.update(labels.more)
+        category = self._category(row)
+        if category.name is not None:
+            attributes = class_attribute(self.options, category.name) | attributes
         if attributes.get("iscrowd") in (0, False):
             del attributes["iscrowd"]
         if attributes.get("segmentation") == []:
@@ -262,33 +327,32 @@ class CocoFile:
         if _area_of(row.get("bbox"), row.get("area")):
             attributes.pop("area", None)
         scores = row.get("keypoint_scores")
-        return Face(
+        return Face.of_checked(
             places,
-            scheme=scheme,
-            visibility=visibility,
+            scheme,
+            visibility,
             confidence=numbers(scores, "keypoint_scores", len(places)),
             box=box_of(labels.box, labels.box_key, self.first_pixel),
             score=one_number(row.get("score"), "score"),
             attributes=attributes,
             source="auto" if row.get("source") == "auto" else "manual",
+            id=id_in(row.get("id"), self.counted["annotations"]),
         )
 
-    def _points(self, values: Any, key: str) -> tuple[Any, Any]:
+    def _points(self, values: Any, key: str) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """(K, 2) image pixels and (K,) visibility of x, y, v; raises ValueError."""
         if not isinstance(values, list) or len(values) % 3:
             raise ValueError(f"{key} is not a list of x, y, v")
-        flags = values[2::3]
-        if not {int, float}.issuperset(map(type, flags)) or not {0, 1, 2}.issuperset(flags):
-            bad = [flag for flag in flags if isinstance(flag, bool) or flag not in (0, 1, 2)]
-            raise ValueError(f"{key}: visibility {bad[0]!r:.40} is none of 0, 1 and 2")
-        visibility = np.array(flags, dtype=np.float64).astype(np.uint8)
+        if not (are_numbers(values) and _LABELLED.issuperset(values[2::3])):
+            values = without_unlabelled(values, key)
+        found = places_in(values, key).reshape(-1, 3)
+        visibility = found[:, 2].astype(np.uint8)
         if key not in self.has_two and not self.strict:
             visibility[visibility == OCCLUDED] = VISIBLE
-        kept = values[::3] + values[1::3]
-        if 0 in flags:  # what stands there is no place, and may be anything
-            kept = [value if flag else 0 for value, flag in zip(kept, flags * 2, strict=True)]
-        places = numbers(kept, key, len(kept))
-        assert places is not None
-        return places.reshape(2, -1).T - self.first_pixel, visibility
+        places = found[:, :2] - self.first_pixel
+        if np.count_nonzero(visibility) < len(visibility):
+            places[visibility == UNLABELLED] = np.nan
+        return places, visibility
 
 
 def _checked(path: Path, data: Any) -> dict[str, Any]:
@@ -320,6 +384,19 @@ def key_of(identity: Any) -> str:
     if isinstance(identity, float) and identity.is_integer():
         identity = int(identity)
     return json.dumps(identity, sort_keys=True)
+
+
+def _one_of(identity: Any, known: Container[str]) -> str:
+    """An id as the key that is known: 1 may be "1" elsewhere, where a file has but one of them."""
+    key = key_of(identity)
+    if key in known:
+        return key
+    other = key_of(str(identity)) if type(identity) is int else str(identity)
+    return other if other in known else key
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _area_of(box: Any, area: Any) -> bool:

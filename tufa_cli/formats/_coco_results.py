@@ -17,6 +17,7 @@ from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import ReadOptions, Sniff, Tally
 from tufa_cli.formats._coco_read import HALPE_NUMBERS, KEYS, key_of, sniff_file
 from tufa_cli.formats._files import first_root
+from tufa_cli.formats._ids import id_in, only_count
 from tufa_cli.formats._json import (
     box_of,
     first_object,
@@ -94,6 +95,7 @@ class ResultsFile:
         """A record per photo that has results, in the order of their first ones."""
         faces: dict[str, list[Face]] = {}
         photos: dict[str, Photo] = {}
+        ids: dict[str, int] = {}
         rows = [row for row in self.data if isinstance(row, dict)]
         names = [row.get("file_name", row.get("image_id")) for row in rows]
         common = common_folder((n for n in names if isinstance(n, str)), self.options.root)
@@ -110,15 +112,19 @@ class ResultsFile:
             if not tally.took(face) or face is None:
                 continue
             photos.setdefault(photo.name, photo)
+            if type(row.get("image_id")) is int:
+                ids.setdefault(photo.name, row["image_id"])
             faces.setdefault(photo.name, []).append(face)
         tally.aside("results have flags up to 2 where others have scores", self.flagged)
         tally.close(self.path, self.options)
         folder = self.path.parent
         roots = [*([Path(common)] if common else []), folder, folder / "images", folder.parent]
         root = self.options.root or first_root(roots, next(iter(faces), ""))
+        counted = only_count(list(ids.values()))
         for name, members in faces.items():
             _, width, height = photos[name]
-            yield AnnotatedImage(name, tuple(members), width, height, root=str(root))
+            own = id_in(ids.get(name), counted)
+            yield AnnotatedImage(name, tuple(members), width, height, root=str(root), id=own)
 
     def _photo(self, row: dict[str, Any], common: str | None) -> Photo:
         key = "file_name" if "file_name" in row else "image_id"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
-from tufa_cli.formats._base import states
-from tufa_cli.formats._digits import shortest_of
-from tufa_cli.formats._files import photo_size, shortest
+from tufa_cli.formats._base import WriteOptions
+from tufa_cli.formats._files import photo_size
+from tufa_cli.formats._ids import Numbers
 from tufa_cli.formats._json import dump_json, to_text
-from tufa_cli.formats._names import FaceClass, FaceClasses, skeleton_of, template
+from tufa_cli.formats._names import FaceClass, FaceClasses, Own, skeleton_of, template
+from tufa_cli.formats._numbers import shortest, shortest_pairs
 from tufa_cli.formats._xml import escaped, xml_name
 
 #: Names of attributes that say something else here.
@@ -32,23 +36,31 @@ _STATES = {
 }
 
 
+#: Faces differ in which points are hidden; so many ways to be are kept.
+_MOST_BEGUN = 1000
+#: What follows a point's x,y.
+_AFTER = '">\n      </points>\n'
+
+
 class CvatWriter:
     """Writes ``<image>`` after ``<image>``, and remembers the labels for the head."""
 
     def __init__(
-        self, target: Path, first_pixel: int, holds: Callable[[str, object, Face], bool]
+        self, target: Path, options: WriteOptions, holds: Callable[[str, object, Face], bool]
     ) -> None:
-        self.target, self.first_pixel, self._holds = target, first_pixel, holds
-        self._classes = FaceClasses()
+        self.target, self.first_pixel, self._holds = target, options.base(0), holds
+        self._schemes = options.schemes
+        self._classes = FaceClasses(self._schemes)
         self._attributes: dict[str, dict[str, None]] = {}
         self._boxed: dict[str, None] = {}
-        self._begun: dict[tuple[str, str], list[str]] = {}
+        self._begun: dict[tuple[str, str, bytes], list[str]] = {}
         self._count = 0
+        self.ids = Numbers(0)
 
     def image(self, image: AnnotatedImage, body: TextIO) -> None:
         """One ``<image>`` with a skeleton, and a rectangle in its group, per face."""
         size = photo_size(image)
-        words = [f'id="{self._count}"', f'name="{xml_name(image.path, self.target)}"']
+        words = [f'id="{self.ids.of(image.id)}"', f'name="{xml_name(image.path, self.target)}"']
         if image.split:
             words.append(f'subset="{xml_name(image.split, self.target)}"')
         if size is not None:
@@ -56,22 +68,19 @@ class CvatWriter:
         self._count += 1
         body.write(f"  <image {' '.join(words)}>\n")
         for group, face in enumerate(image.faces, start=1):
-            body.write("\n".join(self._face(face, group)) + "\n")
+            body.write(self._face(face, group))
         body.write("  </image>\n")
 
-    def _face(self, face: Face, group: int) -> list[str]:
+    def _face(self, face: Face, group: int) -> str:
         named = self._classes.of(face)
         label = xml_name(named.label, self.target)
-        lines = [
-            f'    <skeleton label="{label}" source="{face.source}" z_order="0" group_id="{group}">'
-        ]
+        source = f'source="{face.source}"'
+        lines = [f'    <skeleton label="{label}" {source} z_order="0" group_id="{group}">\n']
         for name, value in self._said(face, named).items():
             self._attributes.setdefault(named.label, {}).setdefault(name)
-            lines.append(
-                f'      <attribute name="{escaped(name)}">{escaped(to_text(value))}</attribute>'
-            )
-        lines += self._points(face, named)
-        lines.append("    </skeleton>")
+            line = _flag_line if type(value) is int else _attribute_line
+            lines.append(line(name, value))
+        lines += self._points(face, named), "    </skeleton>\n"
         if face.box is not None:
             self._boxed.setdefault(named.label)
             x, y, w, h = face.box.tolist()
@@ -79,34 +88,37 @@ class CvatWriter:
             corners = zip(("xtl", "ytl", "xbr", "ybr"), (x, y, x + w, y + h), strict=True)
             place = " ".join(f'{name}="{shortest(value)}"' for name, value in corners)
             lines.append(
-                f'    <box label="{label} box" source="{face.source}" occluded="0" {place} '
-                f'z_order="0" group_id="{group}">\n    </box>'
+                f'    <box label="{label} box" {source} occluded="0" {place} '
+                f'z_order="0" group_id="{group}">\n    </box>\n'
             )
-        return lines
+        return "".join(lines)
 
     def _said(self, face: Face, named: FaceClass) -> dict[str, Any]:
         held = {k: v for k, v in face.attributes.items() if self._holds(k, v, face)}
         return held if named.scheme is None else {"scheme": named.scheme, **held}
 
-    def _points(self, face: Face, named: FaceClass) -> list[str]:
+    def _points(self, face: Face, named: FaceClass) -> str:
+        assert face.visibility is not None
         places = face.points_px + self.first_pixel
-        # A point that is not there must have some place: the middle of the others.
-        known = places[face.labelled]
-        x0, y0 = known.mean(axis=0).round(2).tolist() if len(known) else (0.0, 0.0)
-        places[~face.labelled] = x0, y0
-        words = shortest_of(places.ravel())
-        begun = self._beginnings(named, face.source)
-        return [
-            f'{begin}{_STATES[state]} points="{x},{y}">\n      </points>'
-            for begin, state, x, y in zip(begun, states(face), words[::2], words[1::2], strict=True)
-        ]
+        if np.count_nonzero(face.visibility) < len(places):
+            # A point that is not there must have some place: the middle of the others.
+            known = places[face.labelled]
+            x0, y0 = known.mean(axis=0).round(2).tolist() if len(known) else (0.0, 0.0)
+            places[~face.labelled] = x0, y0
+        pieces = [_AFTER] * (3 * len(places))
+        pieces[0::3] = self._beginnings(named, face.source, face.visibility.tobytes())
+        pieces[1::3] = shortest_pairs(places)
+        return "".join(pieces)
 
-    def _beginnings(self, named: FaceClass, source: str) -> list[str]:
-        """What the elements of a class' points begin with."""
-        key = (named.label, source)
+    def _beginnings(self, named: FaceClass, source: str, visibility: bytes) -> list[str]:
+        """What the elements of a class' points in these states begin with."""
+        key = (named.label, source, visibility)
         if key not in self._begun:
+            if len(self._begun) == _MOST_BEGUN:
+                self._begun.clear()
             self._begun[key] = [
-                f'      <points label="{escaped(name)}" source="{source}"' for name in named.names
+                f'      <points label="{escaped(name)}" source="{source}"{_STATES[state]} points="'
+                for name, state in zip(named.names, visibility, strict=True)
             ]
         return self._begun[key]
 
@@ -127,7 +139,7 @@ class CvatWriter:
 
     def _labels(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        for (scheme, count), named in self._classes.found.items():
+        for (scheme, _), named in self._classes.found.items():
             rows.append(
                 {
                     "name": named.label,
@@ -145,12 +157,20 @@ class CvatWriter:
                     "sublabels": [
                         {"name": name, "type": "points", "attributes": []} for name in named.names
                     ],
-                    "svg": _svg(scheme, count, named.names),
+                    "svg": _svg(scheme, named.names, self._schemes),
                 }
             )
         for label in self._boxed:
             rows.append({"name": f"{label} box", "type": "rectangle", "attributes": []})
         return rows
+
+
+def _attribute_line(name: str, value: Any) -> str:
+    return f'      <attribute name="{escaped(name)}">{escaped(to_text(value))}</attribute>\n'
+
+
+#: Flags and counts say the same of many faces.
+_flag_line = lru_cache(maxsize=1024)(_attribute_line)
 
 
 def _label_lines(label: dict[str, Any], parent: str | None = None) -> list[str]:
@@ -174,12 +194,12 @@ def _label_lines(label: dict[str, Any], parent: str | None = None) -> list[str]:
     return [*lines, "        </label>"]
 
 
-def _svg(scheme: str | None, count: int, names: Sequence[str]) -> str:
+def _svg(scheme: str | None, names: Sequence[str], own: Own) -> str:
     """How the skeleton looks in CVAT's label editor: nodes in 0..100, counted from 1."""
-    places = template(scheme, count)
+    places = template(scheme, len(names), own)
     parts = [
         _EDGE.format(*places[a].tolist(), *places[b].tolist(), a + 1, b + 1)
-        for a, b in skeleton_of(scheme, count)
+        for a, b in skeleton_of(scheme, len(names), own)
     ]
     for number, (name, (x, y)) in enumerate(zip(names, places.tolist(), strict=True), start=1):
         parts.append(_NODE.format(number, x, y, escaped(name)))

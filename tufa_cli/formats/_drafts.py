@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,17 +20,24 @@ from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import BOX_FROM_POINTS, ReadOptions, Tally
 from tufa_cli.formats._json import one_number
-from tufa_cli.formats._names import FaceClass, Orders, Told
+from tufa_cli.formats._names import FaceClass, Order, Orders, Told
 
 FloatArray = NDArray[np.float64]
 
 #: What is said of a face beside its shapes, each only where it is needed.
 MARKS = ("scheme", "point_count", "score", "source", "box_source")
 
+#: What readers say of what they leave aside, after a number.
+OF_POINTS = "points have attributes of their own, which are not kept"
+OF_PEOPLE = "objects say who made them and when, which is not kept"
+IN_DEPTH = "shapes have an order in depth (z_order), which is not kept"
+OF_BOXES = "rectangles have a label of their own, which is not kept"
+TURNED = "rectangles are turned: the upright ones around them are taken"
+
 _OCCLUDED_SUFFIX = re.compile(r"[-_. ]?\(?occluded\)?$", re.IGNORECASE)
 
 
-@dataclass
+@dataclass(slots=True)
 class Point:
     """A named point: x, y in image pixels, its visibility, and a model's confidence in it."""
 
@@ -88,19 +95,15 @@ class Draft:
             order = orders.of(self.told, list(dict.fromkeys(names)))
         if order is None:
             return None
+        attributes = orders.class_of(self.told) | self.attributes
         places = np.full((order.count, 2), np.nan)
         visibility = np.full(order.count, UNLABELLED, dtype=np.uint8)
         confidence = np.zeros(order.count)
-        for name, point in zip(names, self.points, strict=True):
-            index = order.index.get(name)
-            if index is None:
-                of = f" of {order.scheme}" if order.scheme is not None else ""
-                raise ValueError(f"no point{of} is called '{name[:40]}'")
-            if visibility[index] != UNLABELLED:
-                raise ValueError(f"two points of one face are called '{name[:40]}'")
-            places[index] = point.x, point.y
-            visibility[index] = point.state
-            confidence[index] = point.score or 0.0
+        if names:
+            index = self._indices(names, order)
+            places[index] = [(point.x, point.y) for point in self.points]
+            visibility[index] = [point.state for point in self.points]
+            confidence[index] = [point.score or 0.0 for point in self.points]
         scored = bool(self.points) and all(point.score is not None for point in self.points)
         return Face(
             places,
@@ -109,9 +112,22 @@ class Draft:
             confidence=confidence if scored else None,
             box=None if self.made else self.box,
             score=self.score,
-            attributes=self.attributes,
+            attributes=attributes,
             source=self.source,
         )
+
+    def _indices(self, names: Sequence[str], order: Order) -> list[int]:
+        """The index of each point in the scheme; raises ValueError."""
+        taken: dict[int, int] = {}  # index -> the state of the point that has it
+        for name, point in zip(names, self.points, strict=True):
+            index = order.index.get(name)
+            if index is None:
+                of = f" of {order.scheme}" if order.scheme is not None else ""
+                raise ValueError(f"no point{of} is called '{name[:40]}'")
+            if taken.get(index, UNLABELLED) != UNLABELLED:
+                raise ValueError(f"two points of one face are called '{name[:40]}'")
+            taken[index] = point.state
+        return list(taken) if len(taken) == len(names) else [order.index[name] for name in names]
 
 
 def names_in(drafts: Iterable[Draft], label: str | frozenset[str] | None) -> Iterator[str]:

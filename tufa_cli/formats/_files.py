@@ -1,4 +1,4 @@
-"""Finding and reading sources: files in folders, text, numbers, and the photos they belong to."""
+"""Finding and reading sources: files in folders, text, and the photos they belong to."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TextIO
+from typing import BinaryIO, TextIO, cast
 
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Sniff
+from tufa_cli.formats._numbers import is_number
 from tufa_cli.writing import replacing_text, write_bytes
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp")
-
-#: A coordinate further out than this is garbage: no photo is ten million pixels wide.
-FAR_PX = 1e7
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _FACE_SUFFIX = re.compile(r"(.+)_\d+$")
@@ -104,62 +102,6 @@ def read_lines(path: Path, limit: int | None = None) -> list[str]:
     while lines and not lines[-1].strip():
         lines.pop()
     return lines
-
-
-def number(token: str) -> float:
-    """A finite decimal number; raises ValueError with a reason fit for a user."""
-    try:
-        value = float(token)
-    except ValueError:
-        raise ValueError(f"'{token[:40]}' is not a number") from None
-    if not math.isfinite(value):
-        raise ValueError(f"'{token[:40]}' is not a finite number")
-    if "_" in token or not token.isascii():  # Python's float() takes 1_000 and digits of any script
-        raise ValueError(f"'{token[:40]}' is not a number")
-    if abs(value) > FAR_PX:
-        raise ValueError(f"{token[:40]} is too far out to be a place in a photo")
-    return value
-
-
-def numbers(tokens: Sequence[str]) -> list[float]:
-    """``number`` of each token, quickly where all of them are good."""
-    joined = "".join(tokens)
-    if joined.isascii() and "_" not in joined:
-        try:
-            values = list(map(float, tokens))
-        except ValueError:
-            pass  # which one, and why, is found below
-        else:
-            if are_places(values):
-                return values
-    return [number(token) for token in tokens]
-
-
-def are_places(values: Sequence[float]) -> bool:
-    """Whether all of some numbers are finite and may be places in a photo."""
-    low, high = min(values, default=0), max(values, default=0)
-    # Only the sum tells of every NaN: min and max pass over those that do not stand first.
-    return low >= -FAR_PX and high <= FAR_PX and math.isfinite(sum(values))
-
-
-def is_number(token: str) -> bool:
-    """Whether a field is meant as a number (NaN and inf are, though they are refused later)."""
-    try:
-        float(token)
-    except ValueError:
-        return False
-    return True
-
-
-def decimals(value: float) -> str:
-    """Six decimals, and no minus before a zero."""
-    text = f"{value:.6f}"
-    return "0.000000" if text == "-0.000000" else text
-
-
-def shortest(value: float) -> str:
-    """All digits of a number, none too many: "12.5", "3"."""
-    return repr(value + 0.0).removesuffix(".0")  # the zero takes the minus from another
 
 
 def write_lines(path: Path, lines: Iterable[str], overwrite: bool) -> None:
@@ -252,6 +194,8 @@ def photo_size(image: AnnotatedImage) -> tuple[int, int] | None:
         return image.width, image.height
     if image.root is None:
         return None
+    if not os.path.isfile(f"{image.root}/{image.path}"):  # noqa: PTH113 (a Path costs ten times that)
+        return None
     # Pillow takes a moment to load, and only some formats ask for sizes.
     from tufa_cli.images.reading import read_size
 
@@ -274,9 +218,10 @@ def headed(path: Path, overwrite: bool) -> Iterator[tuple[TextIO, list[str]]]:
         tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=path.parent) as body,
     ):
         yield body, head
-        body.seek(0)
+        body.seek(0)  # writes what is left of it
         stream.writelines(head)
-        shutil.copyfileobj(body, stream, 1 << 16)
+        stream.flush()
+        shutil.copyfileobj(cast(BinaryIO, body.buffer), stream.buffer, 1 << 16)
 
 
 class PhotoFinder:

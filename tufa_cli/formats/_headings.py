@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tufa_cli.formats._files import is_number
+from tufa_cli.errors import UnknownNameError, UsageError
+from tufa_cli.formats._numbers import is_number
 
 _BEFORE = re.compile(r"([xy])[_\- .]?(\d+)", re.IGNORECASE)
 _AFTER = re.compile(r"(.*?[^_\- .])([_\- .]?)([xy])", re.IGNORECASE)
@@ -22,6 +23,9 @@ _PHOTO = frozenset(
     {"", "image", "image_name", "image_path", "image_id", "imageid", "img", "img_name", "filename"}
     | {"file_name", "file", "path", "name", "name_id", "photo", "picture", "unnamed: 0"}
 )
+
+#: Of these, what pandas calls the column of the rows' numbers, where another names the photo.
+_INDEX = frozenset({"", "unnamed: 0"})
 
 #: Headings of other formats: the name of each and what tells it.
 _OTHERS = (
@@ -62,11 +66,13 @@ def other_format(names: Sequence[str]) -> str | None:
 def headings(names: Sequence[str], settings: Mapping[str, str]) -> Headings:
     """What the columns hold; raises ValueError with the reason when that cannot be told.
 
+    Raises UsageError for settings that are wrong.
+
     settings: those of the caller: image-col, layout, columns.
     """
     layout = settings.get("layout", "xy")
     if layout not in ("xy", "xxyy"):
-        raise ValueError(f"layout is xy or xxyy, not '{layout[:20]}'")
+        raise UsageError(f"layout is xy or xxyy, not '{layout[:20]}'")
     if "columns" in settings:
         wanted = [name.strip() for name in settings["columns"].split(",")]
         places = [_column(names, name) for name in wanted]
@@ -85,7 +91,7 @@ def headings(names: Sequence[str], settings: Mapping[str, str]) -> Headings:
 
 def _column(names: Sequence[str], name: str) -> int:
     if name not in names:
-        raise ValueError(f"no column is named '{name[:40]}'")
+        raise UnknownNameError("column", name[:40], filter(None, names))
     return names.index(name)
 
 
@@ -96,7 +102,8 @@ def _photo(names: Sequence[str], settings: Mapping[str, str], taken: set[int]) -
     free = [i for i in range(len(names)) if i not in taken]
     known = [i for i in free if names[i].lower() in _PHOTO]
     if known or (free and free[0] == 0):
-        return (known or free)[0]
+        telling = [i for i in known if names[i].lower() not in _INDEX]
+        return (telling or known or free)[0]
     raise ValueError("no column names the photo (setting image-col)")
 
 

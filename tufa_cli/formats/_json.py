@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import mmap
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._files import FAR_PX, are_places, read_bytes
+from tufa_cli.formats._fast import json_text, json_value, list_text
+from tufa_cli.formats._files import read_bytes
+from tufa_cli.formats._numbers import FAR_PX, are_places, array_of
 
 _NOT_XML = re.compile("[\x00-\x1f\ufffe\uffff]")
 _NO_JSON = object()
+_NUMBERS = frozenset([int, float])
 
 #: How much of a file is looked at for the first object of a list.
 _HEAD_BYTES = 1 << 20
@@ -36,15 +39,18 @@ def load_json(path: Path, unique: bool = True) -> Any:
 
 def parse_json(path: Path, raw: bytes, unique: bool = True) -> Any:
     """The JSON value of some bytes; as ``load_json``, which names ``path`` in its errors."""
-    if not raw.strip():
+    if not raw[:64].strip() and not raw.strip():
         raise InputError(path, "the file is empty", 1)
+    text = ""
     try:
+        if not unique:
+            return json_value(raw)
         text = raw.decode("utf-8-sig")
-        return json.loads(text, object_pairs_hook=_once if unique else None)
+        return json.loads(text, object_pairs_hook=_once)
     except UnicodeDecodeError as error:
         raise InputError(path, "not UTF-8 text", raw.count(b"\n", 0, error.start) + 1) from None
     except json.JSONDecodeError as error:
-        cut = "it looks cut off" if not text[error.pos :].strip() else None
+        cut = "it looks cut off" if not error.doc[error.pos :].strip() else None
         raise InputError(path, f"not valid JSON: {error.msg}", error.lineno, cut) from None
     except _RepeatedKey as error:
         line = _line_of_second(text, str(error))
@@ -150,11 +156,42 @@ def numbers(values: Any, key: str, count: int | None = None) -> NDArray[np.float
     if not isinstance(values, list) or count not in (None, len(values)):
         of = "" if count is None else f"{count} "
         raise ValueError(f"{key} is not a list of {of}numbers")
-    if not {int, float}.issuperset(map(type, values)):
+    if not are_numbers(values):
         raise ValueError(f"{key} holds something that is not a number")
-    if not are_places(values):
+    return places_in(values, key)
+
+
+def are_numbers(values: Iterable[Any]) -> bool:
+    """Whether all of some JSON values are numbers."""
+    return _NUMBERS.issuperset(map(type, values))
+
+
+def places_in(values: list[float], key: str) -> NDArray[np.float64]:
+    """(N,) float64 of numbers; raises ValueError where one is no place in a photo."""
+    try:
+        found = array_of(values)
+    except OverflowError:
+        found = np.array([np.inf])
+    if not are_places(found):
         raise ValueError(f"{key} holds a number that is not a place in a photo")
-    return np.array(values, dtype=np.float64)
+    return found
+
+
+def without_unlabelled(values: list[Any], key: str) -> list[float]:
+    """x, y, v of each point, with 0, 0 where v is 0: what stands there may be anything.
+
+    Raises ValueError for what is no number, or no v.
+    """
+    flags = values[2::3]
+    if not are_numbers(flags) or not {0, 1, 2}.issuperset(flags):
+        bad = [flag for flag in flags if isinstance(flag, bool) or flag not in (0, 1, 2)]
+        raise ValueError(f"{key}: visibility {bad[0]!r:.40} is none of 0, 1 and 2")
+    kept = list(values)
+    for first in (0, 1):
+        kept[first::3] = [v if flag else 0 for v, flag in zip(values[first::3], flags, strict=True)]
+    if not are_numbers(kept):
+        raise ValueError(f"{key} holds something that is not a number")
+    return kept
 
 
 def one_number(value: Any, key: str) -> float | None:
@@ -183,12 +220,42 @@ def photo_side(value: Any, side: str) -> int | None:
     return int(value) or None
 
 
-def dump_json(value: Any, target: Path, indent: int | None = None) -> str:
-    """JSON text; raises OutputError for what JSON does not have."""
+def dump_json(value: Any, target: Path, indent: int | None = None, spaces: bool = True) -> str:
+    """JSON text; raises OutputError for what JSON does not have.
+
+    spaces: after commas and colons.
+    """
+    marks = None if spaces else (",", ":")
     try:
-        return json.dumps(value, allow_nan=False, default=_plain, ensure_ascii=False, indent=indent)
+        return json.dumps(
+            value,
+            allow_nan=False,
+            default=_plain,
+            ensure_ascii=False,
+            indent=indent,
+            separators=marks,
+        )
     except (TypeError, ValueError) as error:
         raise OutputError(f"{target}: an attribute cannot be written as JSON: {error}") from None
+
+
+class Numbers(list[float]):
+    """A list of nothing but finite floats and whole numbers: nobody need look at each of them."""
+
+
+def dump_row(row: dict[str, Any], target: Path) -> str:
+    """An object as one line of JSON, without spaces; raises OutputError as ``dump_json`` does.
+
+    Lists of the kind ``Numbers`` come last; there must be something beside them.
+    """
+    lists = {key: value for key, value in row.items() if type(value) is Numbers}
+    rest = without(row, lists) if lists else row
+    text = json_text(rest)
+    if text is None:
+        text = dump_json(rest, target, spaces=False)
+    for key, values in lists.items():
+        text = f'{text[:-1]},"{key}":{list_text(values)}}}'
+    return text
 
 
 def _plain(value: Any) -> Any:
@@ -271,7 +338,8 @@ def without(row: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
 def with_nested(row: Mapping[str, Any], read_elsewhere: Collection[str]) -> dict[str, Any]:
     """What else a row carries: its unknown keys and its ``attributes``, which win."""
     nested = row.get("attributes")
-    found = without(row, {*read_elsewhere, "attributes"})
+    found = without(row, read_elsewhere)
+    found.pop("attributes", None)
     if isinstance(nested, dict):
         found.update(nested)
     elif nested is not None:

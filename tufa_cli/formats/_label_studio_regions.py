@@ -8,23 +8,36 @@ result that is no point.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE
 from tufa_cli.formats._base import Tally
-from tufa_cli.formats._drafts import MARKS, Draft, Point, upright_box, visibility_in
+from tufa_cli.formats._drafts import (
+    MARKS,
+    OF_POINTS,
+    TURNED,
+    Draft,
+    Point,
+    upright_box,
+    visibility_in,
+)
+from tufa_cli.formats._files import PHOTO_SUFFIXES, photo_name
 from tufa_cli.formats._json import entry, numbers, one_number, without
 from tufa_cli.formats._names import scheme_named
 
 _POINTS = ("keypointlabels", "keypoint")
 _BOXES = ("rectanglelabels", "rectangle")
 _HIDDEN = {"occluded", "hidden"}
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 
 
 @dataclass
@@ -45,18 +58,32 @@ class Region:
 
 @dataclass
 class Results:
-    """What the results of a photo say. size: width and height; answers: about the whole photo."""
+    """What the results of a photo say.
+
+    size: width and height; answers: about the whole photo; photo_size: of the photo itself.
+    """
 
     regions: list[Region] = field(default_factory=list)
     relations: list[tuple[str, str]] = field(default_factory=list)
     answers: dict[str, Any] = field(default_factory=dict)
     size: tuple[int, int] | None = None
     problems: list[str] = field(default_factory=list)
+    photo_size: Callable[[], tuple[int, int] | None] = lambda: None
+    turned: int = 0
 
 
-def parse_results(rows: Sequence[Any], where: str, first_pixel: int, tally: Tally) -> Results:
-    """The results of one annotation or prediction; those that are wrong are told in words."""
-    found = Results()
+def parse_results(
+    rows: Sequence[Any],
+    where: str,
+    first_pixel: int,
+    tally: Tally,
+    photo_size: Callable[[], tuple[int, int] | None] = lambda: None,
+) -> Results:
+    """The results of one annotation or prediction; those that are wrong are told in words.
+
+    photo_size: looks at the photo itself, for results that do not say how large it is.
+    """
+    found = Results(photo_size=photo_size)
     by_id: dict[str, Region] = {}
     answers: list[tuple[str, str, Any]] = []
     for number, row in enumerate(rows):
@@ -84,6 +111,7 @@ def parse_results(rows: Sequence[Any], where: str, first_pixel: int, tally: Tall
                     tally.aside("results of other kinds belong to no face")
         except ValueError as error:
             found.problems.append(f"{place}: {error}")
+    tally.aside(TURNED, found.turned)
     for identity, name, answer in answers:
         if identity not in by_id:
             if answer is not None:
@@ -110,6 +138,33 @@ def full_task(row: Any) -> Any:
     data = {key: value for key, value in row.items() if isinstance(value, str)}
     annotation = {"result": results, "completed_by": row.get("annotator")}
     return {"id": row.get("id"), "data": data, "annotations": [annotation]}
+
+
+def path_of(row: dict[str, Any]) -> tuple[str, str]:
+    """The photo's path as the task has it, and without the prefix of uploads."""
+    data, upload = row["data"], row.get("file_upload")
+    value = data.get("image")
+    if not isinstance(value, str):
+        words = [word for word in data.values() if isinstance(word, str)]
+        photos = [w for w in words if urlsplit(w).path.lower().endswith(PHOTO_SUFFIXES)]
+        value = (photos or [word for word in words if "/" in word] or [""])[0]
+        if not value:
+            raise ValueError("its data names no photo")
+    if value.startswith("data:"):
+        raise ValueError("the photo lies in the task itself; its name is not known")
+    parts = urlsplit(value)
+    if "/data/local-files/" in parts.path:
+        path = photo_name(parse_qs(parts.query).get("d", [""])[0])
+        return path, path
+    uploaded = upload if isinstance(upload, str) else ""
+    if uploaded or "/data/upload/" in parts.path:
+        name = uploaded or unquote(parts.path)
+        path = photo_name(PurePosixPath(name).name)
+        return path, _UPLOADED.sub("", path, count=1)
+    if (parts.scheme and parts.netloc) or value.startswith("/"):
+        value = PurePosixPath(unquote(parts.path)).name
+    path = photo_name(value)
+    return path, path
 
 
 def simple_regions(row: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -155,14 +210,7 @@ def _region(
     turned = one_number(row.get("image_rotation"), "image_rotation")
     if turned:
         raise ValueError(f"the photo was turned by {turned:g} degrees, which is not read")
-    size = numbers(
-        [row.get("original_width"), row.get("original_height")], "original_width/height", 2
-    )
-    assert size is not None
-    if not (size > 0).all():
-        raise ValueError("original_width or original_height is not a size")
-    if found.size is None:
-        found.size = (int(size[0]), int(size[1]))
+    size = _size(row, found)
     is_point = kind in _POINTS
     keys = ("x", "y") if is_point else ("x", "y", "width", "height")
     place = numbers([value.get(key) for key in keys], "/".join(keys), len(keys))
@@ -173,6 +221,7 @@ def _region(
             raise ValueError("a rectangle of a negative size")
         if value.get("rotation"):
             angle = one_number(value["rotation"], "rotation") or 0.0
+            found.turned += 1
             place = upright_box(place, angle, (place[0], place[1]))
     place[:2] -= first_pixel
     return Region(
@@ -186,6 +235,25 @@ def _region(
         auto=row.get("origin") == "prediction",
         meta=entry(row, "meta", dict, "an object") or {},
     )
+
+
+def _size(row: dict[str, Any], found: Results) -> NDArray[np.float64]:
+    """(2,) width and height that a region's percents are of; raises ValueError."""
+    sides = [row.get("original_width"), row.get("original_height")]
+    if sides == [None, None]:
+        # What was made for an import need not say it: Label Studio looks at the photo.
+        if found.size is None:
+            found.size = found.photo_size()
+        if found.size is None:
+            raise ValueError("no original_width and original_height, and its photo is not there")
+        return np.array(found.size, dtype=np.float64)
+    size = numbers(sides, "original_width/height", 2)
+    assert size is not None
+    if not (size > 0).all():
+        raise ValueError("original_width or original_height is not a size")
+    if found.size is None:
+        found.size = (int(size[0]), int(size[1]))
+    return size
 
 
 def drafts_of(results: Results, predicted: bool, tally: Tally) -> list[Draft]:
@@ -229,7 +297,8 @@ def _point(region: Region, tally: Tally) -> Point:
     for answer in region.answers.values():
         said |= {str(word).lower() for word in (answer if isinstance(answer, list) else [answer])}
     hidden = bool(said & _HIDDEN)
-    tally.aside("answers about single points are not kept", bool(region.answers) and not hidden)
+    more = bool(region.answers) or any(word not in {*_HIDDEN, "none"} for word in said)
+    tally.aside(OF_POINTS, more and not hidden)
     x, y = region.place.tolist()
     return Point(name, x, y, OCCLUDED if hidden else state or VISIBLE, region.score)
 
@@ -238,7 +307,8 @@ def _groups(results: Results) -> list[list[Region]]:
     """The regions of each face, faces in the order of their first region."""
     regions = results.regions
     known = {region.identity for region in regions if not region.is_point}
-    if any(region.parent in known for region in regions if region.is_point):
+    parents = {region.parent for region in regions if region.is_point and region.parent}
+    if parents & known or (parents and not known):  # rectangles may have been left out
         keys = [region.parent or "" if region.is_point else region.identity for region in regions]
     elif results.relations:
         keys = _by_relation(results)

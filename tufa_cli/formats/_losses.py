@@ -21,12 +21,14 @@ from tufa_cli.formats._base import (
     several_files,
     states,
 )
+from tufa_cli.formats._ids import Place
 
 Check = Callable[[Face], bool]
 
 #: What is lost of points that a format has no way to write where they are.
 WHERE = "where points lie"
 ATTRIBUTES = "attributes of faces"
+_IDS = "the ids of {}"
 _MISPLACED = ("unholdable", "outside")
 
 
@@ -55,12 +57,17 @@ class Losses:
                 ("that points are missing", lambda face: not face.labelled.all())
             )
         self._places = missing == "error" and any(map(partial(hasattr, chosen), _MISPLACED))
+        # Most formats that hold any attribute hold any value.
+        self._attributes = chosen.CAPABILITIES.attributes is not None or hasattr(
+            chosen, "holds_attribute"
+        )
         self._image_checks = _image_checks(chosen)
         self._own: Callable[[AnnotatedImage], Iterable[str]] = getattr(chosen, "lost", lambda i: ())
         self._more: dict[str, None] = {}
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
         self._names: set[str] = set()
+        self._ids = [what for what in ("photos", "faces") if what not in caps.ids]
 
     def __bool__(self) -> bool:
         """Whether anything is lost so far."""
@@ -68,6 +75,7 @@ class Losses:
 
     def add(self, image: AnnotatedImage) -> None:
         """Look at one more record."""
+        self._add_ids(image)
         for what, image_check in self._image_checks:
             if image_check(image):
                 self._hit(what, image)
@@ -80,10 +88,15 @@ class Losses:
                     self._hit(what, image)
             if self._places and _misplaced(image, face, self._chosen, WriteOptions()).any():
                 self._hit(WHERE, image)
-            names = set(_unheld(face, self._chosen))
-            self._names |= names
-            if names:
+            if self._attributes and (names := set(_unheld(face, self._chosen))):
+                self._names |= names
                 self._hit(ATTRIBUTES, image)
+
+    def _add_ids(self, image: AnnotatedImage) -> None:
+        for what in self._ids:
+            for given in [image.id] if what == "photos" else [face.id for face in image.faces]:
+                if given is not None and not isinstance(given, Place):
+                    self._hit(_IDS.format(what), image)
 
     def _hit(self, what: str, image: AnnotatedImage) -> None:
         self._counts[what] += 1
@@ -100,6 +113,11 @@ class Losses:
             if self._counts[what]:
                 count = _count(self._counts[what], "photo")
                 lost.append(f"{what}: {count}, first {self._first[what]}")
+        for what in self._ids:
+            kind = _IDS.format(what)
+            if self._counts[kind]:
+                count = _count(self._counts[kind], what.removesuffix("s"))
+                lost.append(f"{kind}: {count}, first in {self._first[kind]}")
         if self._names:
             count = _count(self._counts[ATTRIBUTES], "face")
             names = first(sorted(self._names), 8)
@@ -158,6 +176,8 @@ def _image_checks(chosen: Format) -> list[tuple[str, Callable[[AnnotatedImage], 
 
 
 def _unheld_of_photo(image: AnnotatedImage, chosen: Format) -> bool:
+    if not image.attributes:
+        return False
     held = chosen.CAPABILITIES.image_attributes
     holds = getattr(chosen, "holds_image_attribute", None)
     for name, value in image.attributes.items():
@@ -202,6 +222,7 @@ class Preparation:
         self.images = self.faces = 0
         self._chosen, self._missing, self._options = chosen, missing, options
         self._faces_hit = self._points_hit = 0
+        self._anywhere = not any(hasattr(chosen, name) for name in _MISPLACED)
 
     def stream(self, images: Iterable[AnnotatedImage]) -> Iterator[AnnotatedImage]:
         """Records that the format can write.
@@ -212,12 +233,20 @@ class Preparation:
         for image in images:
             if self._counts_losses:
                 self.losses.add(image)
-            faces = tuple(face for found in image.faces for face in self._ready(image, found))
+            faces = image.faces
+            if not all(map(self._fits, faces)):
+                faces = tuple(face for found in faces for face in self._ready(image, found))
             if self._chosen.CAPABILITIES.one_face:
                 faces = faces[:1]  # said among the losses
             self.images += 1
             self.faces += len(faces)
-            yield image if faces == image.faces else replace(image, faces=faces)
+            yield image if faces is image.faces else replace(image, faces=faces)
+
+    def _fits(self, face: Face) -> bool:
+        """Whether nothing of a face need be looked at closer."""
+        caps = self._chosen.CAPABILITIES
+        known = caps.points is None or caps.takes(len(face.points_px))
+        return self._anywhere and known and (caps.missing or bool(face.labelled.all()))
 
     def _ready(self, image: AnnotatedImage, face: Face) -> Iterator[Face]:
         """The face as the format can write it, or nothing when it is dropped."""

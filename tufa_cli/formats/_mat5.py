@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.errors import InputError
-from tufa_cli.formats._files import FAR_PX, read_bytes
+from tufa_cli.formats._files import read_bytes
+from tufa_cli.formats._numbers import FAR_PX
 
 FloatArray = NDArray[np.float64]
 

@@ -2,31 +2,73 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.annotation import Face
-from tufa_cli.errors import TufaError
+from tufa_cli.errors import TufaError, UsageError
 from tufa_cli.formats._base import ReadOptions, first
 from tufa_cli.schemes import Scheme, anchors_for, builtin_plane, get_scheme, scheme_names
 
 #: Class of a face whose scheme is not known.
 FACE = "face"
 
+_GENERIC = re.compile(r"(?:faces?|heads?|persons?|landmarks?|keypoints?)(?:-\d+)?", re.IGNORECASE)
+
+
+def tells_class(label: str | None) -> bool:
+    """Whether what a file calls a face says more than that it is one, or of which scheme."""
+    return bool(label) and _GENERIC.fullmatch(str(label)) is None and scheme_named(label) is None
+
+
+def _is_own(options: ReadOptions, label: str | None) -> bool:
+    """Whether a class is named as a scheme of the user's."""
+    return label in options.schemes or (options.scheme is not None and label == options.scheme)
+
+
+def class_attribute(options: ReadOptions, label: str | None) -> dict[str, str]:
+    """The attribute that tells the class of a face, where it tells something."""
+    tells = tells_class(label) and not _is_own(options, label)
+    return {"class": str(label)} if tells else {}
+
+
+def note_class(options: ReadOptions, where: Path | None, label: str | None) -> None:
+    """Say that the class of faces is not kept, where it tells something."""
+    if class_attribute(options, label):
+        start = "" if where is None else f"{where}: "
+        options.note(f"{start}that faces are called '{str(label)[:40]}' is not kept")
+
+
 #: The setting that tells the order of points a file names in its own way.
 NAMES_SETTING = {"names": "the file's point names in the scheme's order, with commas between"}
 
 
+#: Schemes that the caller gave, by name: those of a user's files.
+Own = Mapping[str, Scheme]
+_NONE: Own = MappingProxyType({})
+
+
+def known_scheme(name: str | None, count: int = 0, own: Own = _NONE) -> Scheme | None:
+    """The scheme of this name that has so many points (0: any): one given, or shipped."""
+    if name is None:
+        return None
+    if name in own:
+        return own[name] if count in (0, len(own[name])) else None
+    return _known(name, count)
+
+
 @lru_cache(maxsize=256)
 def _known(name: str, count: int) -> Scheme | None:
-    """The scheme of this name, if it is known here and has so many points (0: any)."""
+    """The scheme of this name, if it ships and has so many points (0: any)."""
     try:
         scheme = get_scheme(name)
     except (TufaError, OSError, ValueError):
@@ -34,31 +76,40 @@ def _known(name: str, count: int) -> Scheme | None:
     return scheme if count in (0, len(scheme)) else None
 
 
-def point_names(scheme: str | None, count: int) -> list[str]:
+def point_names(scheme: str | None, count: int, own: Own = _NONE) -> list[str]:
     """(count,) a name for each point: the scheme's where it is known, else numbers from 0."""
-    known = _known(scheme, count) if scheme is not None else None
+    known = known_scheme(scheme, count, own)
     return list(known.names) if known is not None else [str(index) for index in range(count)]
 
 
-def note_names(options: ReadOptions, where: Path | None, names: Sequence[str]) -> None:
-    """Say that the names of points are not kept, unless they are mere numbers."""
-    if names and not all(name.isdigit() for name in names):
+def note_names(
+    options: ReadOptions, where: Path | None, names: Sequence[str], lines: bool = False
+) -> None:
+    """Say that the names of points are not kept, unless they are mere numbers.
+
+    lines: whether lines between them are not, either.
+    """
+    names = [name for name in names if name]
+    named = bool(names) and not all(name.isdigit() for name in names)
+    what = [f"the names of the points ({first(names)})"] if named else []
+    what += ["the lines between the points"] if lines else []
+    if what:
         start = "" if where is None else f"{where}: "
         options.note(
-            f"{start}the names of the points ({first(names)}) are of no known scheme and are not "
-            "kept; --from-scheme names one"
+            f"{start}{' and '.join(what)} are of no known scheme and are not kept; "
+            "--from-scheme names one"
         )
 
 
-def skeleton_of(scheme: str | None, count: int) -> list[tuple[int, int]]:
+def skeleton_of(scheme: str | None, count: int, own: Own = _NONE) -> list[tuple[int, int]]:
     """Pairs of indices to draw lines between, none where the scheme is not known."""
-    known = _known(scheme, count) if scheme is not None else None
+    known = known_scheme(scheme, count, own)
     return list(known.skeleton) if known is not None else []
 
 
-def template(scheme: str | None, count: int) -> NDArray[np.float64]:
+def template(scheme: str | None, count: int, own: Own = _NONE) -> NDArray[np.float64]:
     """(count, 2) places in 5..95 to show a face's points at: the plane's, or rows of ten."""
-    known = _known(scheme, count) if scheme is not None else None
+    known = known_scheme(scheme, count, own)
     with suppress(TufaError):
         if known is not None:
             anchors = anchors_for(known, builtin_plane())
@@ -78,9 +129,11 @@ def scheme_named(label: Any, count: int = 0) -> str | None:
     return known.name if known is not None else None
 
 
-def scheme_with_names(names: Iterable[str]) -> str | None:
-    """The shipped scheme whose points have exactly these names in this order, or None."""
-    return _by_point_names().get(tuple(names))
+def scheme_with_names(names: Iterable[str], own: Own = _NONE) -> str | None:
+    """The known scheme whose points have exactly these names in this order, or None."""
+    wanted = tuple(names)
+    mine = next((scheme.name for scheme in own.values() if scheme.names == wanted), None)
+    return mine if mine is not None else _by_point_names().get(wanted)
 
 
 @lru_cache(maxsize=1)
@@ -105,7 +158,8 @@ class FaceClass:
 class FaceClasses:
     """The classes of the faces that are written to one file: one per scheme and size."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: Own) -> None:
+        self._own = own
         self.found: dict[tuple[str | None, int], FaceClass] = {}
         self._labels: set[str] = set()
 
@@ -122,7 +176,7 @@ class FaceClasses:
             told = scheme_named(label, count)
             self.found[key] = FaceClass(
                 label,
-                tuple(point_names(scheme, count)),
+                tuple(point_names(scheme, count, self._own)),
                 scheme=scheme if told != scheme else None,
                 count=count if told is None else None,
             )
@@ -144,12 +198,14 @@ class Told:
 
     label: the face's class. scheme, count: what a file of ours says beside.
     declared: the names of the class's points in order, where the format lists them.
+    several: whether the file lists several classes of faces.
     """
 
     label: str | None = None
     scheme: str | None = None
     count: int | None = None
     declared: tuple[str, ...] | None = None
+    several: bool = False
 
 
 class Orders:
@@ -172,14 +228,29 @@ class Orders:
         self._by_text = by_text
         self._options = options
         self._noted: set[tuple[str, ...]] = set()
+        self._classes: set[str | None] = set()
         self._asked = options.layout
         given = options.settings.get("names")
         self._given = None if given is None else [name.strip() for name in given.split(",")]
         if self._given and self._asked is not None and len(self._given) != len(self._asked):
-            raise TufaError(
+            raise UsageError(
                 f"the setting names has {len(self._given)} names, {self._asked.name} has "
                 f"{len(self._asked)} points"
             )
+
+    def class_of(self, told: Told) -> dict[str, str]:
+        """A face's class as an attribute, where it is one of several; else it is said, once.
+
+        A face with marks is of ours, who made its class up.
+        """
+        if told.scheme is not None or told.count is not None:
+            return {}
+        if told.several:
+            return class_attribute(self._options, told.label)
+        if told.label not in self._classes:
+            self._classes.add(told.label)
+            note_class(self._options, None, told.label)
+        return {}
 
     def of(self, told: Told, names: Sequence[str]) -> Order | None:
         """The order for a face that has points of these names; None when it is of another scheme.
@@ -188,20 +259,35 @@ class Orders:
         """
         if self._given is not None:
             return self._as_given(self._given, told)
-        own = _known(scheme_named(told.scheme or told.label) or "", 0)
+        own = self._scheme_told(told)
         size = told.count if told.declared is None else len(told.declared)
         if self._asked is not None:
             return self._as_asked(self._asked, own, size, told, names)
         if own is not None and set(names) <= set(own.names) and size in (None, len(own)):
             return Order(own.name, len(own), _indices(own.names))
-        index, count, _ = self._index(told, names)
-        scheme = told.scheme if told.scheme is not None else self._by_names(index, count)
-        return Order(scheme, count, index)
+        index, count, certain = self._index(told, names)
+        if told.scheme is not None and own is None and not certain:
+            raise ValueError(
+                f"its scheme '{told.scheme[:40]}' is none that ships, and the names of its points "
+                "do not tell their order: --from-scheme FILE does"
+            )
+        if told.scheme is not None and own is not None:
+            return Order(told.scheme, count, index)
+        by_names = self._by_names(index, count)  # says that names are not kept
+        return Order(told.scheme if told.scheme is not None else by_names, count, index)
+
+    def _scheme_told(self, told: Told) -> Scheme | None:
+        """The known scheme that a face's mark or class names."""
+        name = told.scheme or told.label or ""
+        if name in self._options.schemes:
+            return self._options.schemes[name]
+        return _known(scheme_named(name) or "", 0)
 
     def _by_names(self, index: Mapping[str, int], count: int) -> str | None:
-        """The shipped scheme with just these names; a note, once, where there is none."""
+        """The known scheme with just these names; a note, once, where there is none."""
         names = tuple(sorted(index, key=index.__getitem__))
-        scheme = scheme_with_names(names) if len(names) == count else None
+        own = self._options.schemes
+        scheme = scheme_with_names(names, own) if len(names) == count else None
         if scheme is None and names not in self._noted:
             self._noted.add(names)
             note_names(self._options, None, names)

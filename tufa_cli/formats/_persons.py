@@ -9,7 +9,7 @@ from typing import Any
 from tufa_cli.annotation import Face
 from tufa_cli.formats._base import BOX_FROM_POINTS
 from tufa_cli.formats._coco_write import ours, written_box
-from tufa_cli.formats._files import FAR_PX
+from tufa_cli.formats._numbers import FAR_PX
 
 #: The face of both is iBUG's.
 SCHEME = "ibug68"

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Sniff
-from tufa_cli.formats._files import decimals, head_lines, is_number, number, read_lines
+from tufa_cli.formats._files import head_lines, read_lines
+from tufa_cli.formats._numbers import decimals, is_number, number
 
 FloatArray = NDArray[np.float64]
 

@@ -1,7 +1,8 @@
 """The text that ``pts`` and ``merl-rav`` share, and the one-file-per-face layout of three formats.
 
 The shape is iBUG's: ``version: 1``, ``n_points: N``, ``{``, N lines ``x y``, ``}``; real files also
-come with other spacing, without a header, with CRLF and with more columns.
+come with other spacing, without a header, with CRLF, with more columns, with a comma between the
+numbers, with lines of comment (``#`` or ``//``), and with the braces on another's line.
 """
 
 from __future__ import annotations
@@ -18,14 +19,8 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import ReadOptions, WriteOptions, several_files
-from tufa_cli.formats._files import (
-    PhotoFinder,
-    decimals,
-    inside,
-    number,
-    read_lines,
-    source_files,
-)
+from tufa_cli.formats._files import PhotoFinder, inside, read_lines, source_files
+from tufa_cli.formats._numbers import decimals, number
 from tufa_cli.writing import filling
 
 FloatArray = NDArray[np.float64]
@@ -35,6 +30,7 @@ SUFFIXES = (".pts",)
 #: Folder of a 300VW video's annotations.
 FRAMES = "annot"
 _FRAME = re.compile(r"\d{6}\.pts")
+_BRACE = re.compile(r"([{}])")
 
 #: Where files wait for their names, while a folder is filled.
 _NUMBERED = ".faces"
@@ -52,11 +48,8 @@ def parse_pts(path: Path, points: int | None = None) -> tuple[FloatArray, list[i
     rows: list[tuple[float, float]] = []
     places: list[int] = []
     declared: int | None = None
-    opened = closed = 0
-    for line, text in enumerate(lines, start=1):
-        text = text.strip()
-        if not text:
-            continue
+    opened = closed = columns = 0
+    for line, text in _tokens(lines):
         key, colon, value = text.partition(":")
         if closed:
             raise InputError(path, "text after the closing brace", line)
@@ -67,7 +60,12 @@ def parse_pts(path: Path, points: int | None = None) -> tuple[FloatArray, list[i
         elif text == "}" and opened:
             closed = line
         else:
-            rows.append(_row(path, text, line))
+            words = _columns(text)
+            rows.append(_row(path, words, line))
+            columns = columns or len(words)
+            if len(words) != columns:  # which of them were the place?
+                problem = f"{len(words)} columns, the points before have {columns}: '{text[:40]}'"
+                raise InputError(path, problem, line)
             places.append(line)
     if opened and not closed:
         problem = f"the file ends without a closing brace, after {len(rows)} points"
@@ -82,6 +80,18 @@ def parse_pts(path: Path, points: int | None = None) -> tuple[FloatArray, list[i
     return np.array(rows, dtype=np.float64), places
 
 
+def _tokens(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Line numbers and texts, a brace by itself; blank lines and comments are left out."""
+    for line, text in enumerate(lines, start=1):
+        text = text.strip()
+        if text.startswith(("#", "//")):
+            continue
+        if "{" in text or "}" in text:
+            yield from ((line, part) for part in map(str.strip, _BRACE.split(text)) if part)
+        elif text:
+            yield line, text
+
+
 def _header(path: Path, key: str, value: str, line: int, declared: int | None) -> int | None:
     if key == "version":
         return declared
@@ -92,10 +102,16 @@ def _header(path: Path, key: str, value: str, line: int, declared: int | None) -
     return int(value)
 
 
-def _row(path: Path, text: str, line: int) -> tuple[float, float]:
-    columns = text.split()
+def _columns(text: str) -> list[str]:
+    """The words of a row; two numbers may have a comma between them."""
+    if text.count(",") == 1 and len(words := text.replace(",", " ").split()) == 2:
+        return words
+    return text.split()
+
+
+def _row(path: Path, columns: Sequence[str], line: int) -> tuple[float, float]:
     if len(columns) < 2:
-        raise InputError(path, f"expected two numbers, found '{text[:40]}'", line)
+        raise InputError(path, f"expected two numbers, found '{' '.join(columns)[:40]}'", line)
     try:
         return number(columns[0]), number(columns[1])
     except ValueError as error:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tufa_cli import formats
 from tufa_cli.annotation import AnnotatedImage, Face
+from tufa_cli.formats._ids import Place
 from tufa_cli.schemes.load import is_shipped_name
 
 
@@ -65,6 +66,7 @@ def _changes(image: AnnotatedImage, back: AnnotatedImage, error_px: float) -> It
     for what in ("path", "split"):
         if getattr(image, what) != getattr(back, what):
             yield f"the {what} became {getattr(back, what)!r}"
+    yield from _id_changes(image, back)
     for what in ("width", "height"):  # not counted as lost: the photo knows them
         if getattr(back, what) not in (None, getattr(image, what)):
             yield f"the {what} became {getattr(back, what)!r}"
@@ -77,12 +79,18 @@ def _changes(image: AnnotatedImage, back: AnnotatedImage, error_px: float) -> It
         yield from (f"face {number}: {what}" for what in _face_changes(face, other, error_px))
 
 
+def _id_changes(thing: AnnotatedImage | Face, back: AnnotatedImage | Face) -> Iterator[str]:
+    if thing.id not in (None, back.id) and not isinstance(thing.id, Place):
+        yield f"the id became {back.id!r}"
+
+
 def _face_changes(face: Face, back: Face, error_px: float) -> Iterator[str]:
     for what in ("points_px", "box", "confidence"):
         if not _close(getattr(face, what), getattr(back, what), error_px):
             yield f"{what} became {_shown(getattr(back, what))}"
     if not np.array_equal(np.asarray(face.visibility), np.asarray(back.visibility)):
         yield f"visibility became {_shown(back.visibility)}"
+    yield from _id_changes(face, back)
     for what in ("score", "source"):
         if getattr(face, what) != getattr(back, what):
             yield f"{what} became {getattr(back, what)!r}"

@@ -11,11 +11,13 @@ from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
 from tufa_cli.formats._base import states
 from tufa_cli.formats._files import photo_size
 from tufa_cli.formats._json import is_json, to_text
-from tufa_cli.formats._names import FaceClass, FaceClasses, skeleton_of, template
+from tufa_cli.formats._names import FaceClass, FaceClasses, Own, skeleton_of, template
 
 #: The dataset of photos that lie in no folder, and the folder of nested ones.
 TOP = "ds0"
 NESTED = "datasets"
+#: The folder of a dataset's photos.
+PHOTOS = "img"
 
 #: Tags that say something else here.
 FACE_TAGS = ("scheme", "confidence")
@@ -26,9 +28,16 @@ _SPACE = uuid.UUID("7a8d6c1e-2f43-5b90-8e1d-3c5a7b9d1f20")
 
 
 def place_of(path: str) -> str:
-    """Where a photo's annotation goes: its folders are datasets, nested as Supervisely has it."""
+    """Where a photo's annotation goes: its folders are datasets, nested as Supervisely has it.
+
+    A photo that lies in a dataset's ``img`` is that dataset's.
+    """
     photo = PurePosixPath(path)
     folders = photo.parent.parts or (TOP,)
+    if len(folders) > 1 and folders[-1] == PHOTOS:
+        folders = folders[:-1]
+        if len(folders) % 2 and all(word == NESTED for word in folders[1::2]):
+            folders = folders[::2]
     dataset = f"/{NESTED}/".join(folders)
     return f"{dataset}/ann/{photo.name}.json"
 
@@ -46,9 +55,9 @@ def holds_image_attribute(name: str, value: object) -> bool:
 class SuperviselyWriter:
     """Makes the annotation of photo after photo, and remembers what the meta must list."""
 
-    def __init__(self, target: Path, first_pixel: int) -> None:
-        self.target, self.first_pixel = target, first_pixel
-        self._classes = FaceClasses()
+    def __init__(self, target: Path, first_pixel: int, schemes: Own) -> None:
+        self.target, self.first_pixel, self._schemes = target, first_pixel, schemes
+        self._classes = FaceClasses(schemes)
         self._boxed: dict[str, None] = {}
         self._tag_names: dict[str, None] = {}
         self._ids: dict[str, list[str]] = {}
@@ -121,7 +130,7 @@ class SuperviselyWriter:
                 "title": named.label,
                 "shape": "graph",
                 "color": _COLOURS[number % len(_COLOURS)],
-                "geometry_config": _geometry(scheme, named),
+                "geometry_config": _geometry(scheme, named, self._schemes),
                 "hotkey": "",
             }
             for number, ((scheme, _), named) in enumerate(self._classes.found.items())
@@ -148,10 +157,10 @@ def _node_ids(named: FaceClass) -> list[str]:
     return [uuid.uuid5(_SPACE, f"{named.label}/{name}").hex for name in named.names]
 
 
-def _geometry(scheme: str | None, named: FaceClass) -> dict[str, Any]:
+def _geometry(scheme: str | None, named: FaceClass, own: Own) -> dict[str, Any]:
     """A class's nodes, with where they stand in its template, and its edges."""
     ids = _node_ids(named)
-    places = template(scheme, len(ids)).tolist()
+    places = template(scheme, len(ids), own).tolist()
     return {
         "nodes": {
             identity: {"label": name, "color": _COLOURS[0], "loc": place}
@@ -159,6 +168,6 @@ def _geometry(scheme: str | None, named: FaceClass) -> dict[str, Any]:
         },
         "edges": [
             {"src": ids[a], "dst": ids[b], "color": _COLOURS[0]}
-            for a, b in skeleton_of(scheme, len(ids))
+            for a, b in skeleton_of(scheme, len(ids), own)
         ],
     }

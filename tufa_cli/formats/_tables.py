@@ -15,8 +15,9 @@ from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import ReadOptions
 from tufa_cli.formats._csv import fields
-from tufa_cli.formats._files import first_root, is_number, numbers, photo_name
+from tufa_cli.formats._files import first_root, photo_name
 from tufa_cli.formats._lists import PhotoRows
+from tufa_cli.formats._numbers import is_number, numbers
 from tufa_cli.formats._text import text_lines
 
 SUFFIXES = (".csv", ".tsv")

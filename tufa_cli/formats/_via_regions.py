@@ -16,7 +16,7 @@ import numpy as np
 
 from tufa_cli.annotation import OCCLUDED
 from tufa_cli.formats._base import ReadOptions, Tally
-from tufa_cli.formats._drafts import MARKS, Draft, Point, visibility_in
+from tufa_cli.formats._drafts import MARKS, OF_POINTS, Draft, Point, visibility_in
 from tufa_cli.formats._json import entry, from_text, numbers, without
 from tufa_cli.formats._names import NAMES_SETTING, scheme_named
 
@@ -103,6 +103,8 @@ class Regions:
                 self._box(drafts, group, region, face_key, tally)
             except ValueError as error:
                 problems.append(RegionError(region, str(error)))
+        named = {group for group in drafts if group and not group.isdigit()}
+        tally.aside("faces have names instead of numbers, which are not kept", len(named))
         # Faces stand where their first region does.
         ordered = [drafts[group] for group in dict.fromkeys(groups) if group in drafts]
         return ordered + lines, problems
@@ -132,7 +134,7 @@ class Regions:
             state = OCCLUDED
         score = from_text(region.says("score")) if region.said.get("score") is not None else None
         others = set(region.said) - _READ_OF_POINTS - {key, face_key}
-        tally.aside("points have attributes of their own, which are not kept", bool(others))
+        tally.aside(OF_POINTS, bool(others))
         if score is not None:
             numbers([score], "score", 1)
         draft.points.append(Point(name, x - self._first_pixel, y - self._first_pixel, state, score))

@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._files import number
+from tufa_cli.formats._numbers import number
 
 _CHUNK = 1 << 16
 
@@ -106,15 +106,19 @@ class Node:
 class XmlRecords:
     """The elements of some tags in a file, one after the other.
 
+    texts: tags whose text is wanted, where not that of all; others' stays empty.
     encoding: the one that the file declares, in lower case, or None; known once the first record
     is there. Iterating raises InputError, with the line, for what is not well-formed, has a DTD,
     or has another root.
     """
 
-    def __init__(self, path: Path, root: str, tags: Collection[str]) -> None:
+    def __init__(
+        self, path: Path, root: str, tags: Collection[str], texts: Collection[str] | None = None
+    ) -> None:
         self.path = path
         self.encoding: str | None = None
         self._root, self._tags = root, frozenset(tags)
+        self._texts = None if texts is None else frozenset(texts)
         self._stack: list[Node] = []
         self._ready: list[Node] = []
         self._depth = self._elements = 0
@@ -122,7 +126,8 @@ class XmlRecords:
         self._parser.XmlDeclHandler = self._declared
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._text
+        if self._texts is None:
+            self._parser.CharacterDataHandler = self._text
 
     def __iter__(self) -> Iterator[Node]:
         pieces = _feed_all(self._parser, self.path)
@@ -149,19 +154,25 @@ class XmlRecords:
             raise self._refuse(f"the root is <{tag[:40]}>, not <{self._root}>")
         if not self._stack and tag not in self._tags:
             return
-        node = Node(tag, attributes, self._parser.CurrentLineNumber)
+        parser, stack, texts = self._parser, self._stack, self._texts
+        node = Node(tag, attributes, parser.CurrentLineNumber)
         self._elements += 1
-        if self._stack:
-            self._stack[-1].children.append(node)
-        self._stack.append(node)
-        if self._elements > _MOST_ELEMENTS or len(self._stack) > _MOST_DEPTH:
-            raise self._refuse(f"<{self._stack[0].tag}> holds too many elements")
+        if stack:
+            stack[-1].children.append(node)
+        stack.append(node)
+        if self._elements > _MOST_ELEMENTS or len(stack) > _MOST_DEPTH:
+            raise self._refuse(f"<{stack[0].tag}> holds too many elements")
+        if texts is not None and tag in texts:
+            parser.CharacterDataHandler = self._text  # line ends between other tags cost time
 
     def _end(self, tag: str) -> None:
         self._depth -= 1
-        if self._stack:
-            node = self._stack.pop()
-            if not self._stack:
+        stack, texts = self._stack, self._texts
+        if stack:
+            node = stack.pop()
+            if texts is not None and tag in texts:
+                self._parser.CharacterDataHandler = None
+            if not stack:
                 self._ready.append(node)
                 self._elements = 0
 
@@ -251,11 +262,11 @@ def first_tags(path: Path, count: int = 12) -> list[str]:
     return tags[:count]
 
 
-def attribute_values(path: Path, tag: str, name: str) -> list[str]:
+def attribute_values(path: Path, tag: str, name: str, most: int | None = None) -> list[str]:
     """The different values of an attribute in all elements of this tag, as they first occur.
 
-    One pass without keeping any element; stops where the file is broken, for the reading that
-    follows says so better.
+    most: how many are enough. One pass without keeping any element; stops where the file is broken,
+    for the reading that follows says so better.
     """
     parser = _parser(path)
     values: dict[str, None] = {}
@@ -267,10 +278,11 @@ def attribute_values(path: Path, tag: str, name: str) -> list[str]:
     parser.StartElementHandler = start
     try:
         for _ in _feed_all(parser, path):
-            pass
+            if most is not None and len(values) >= most:
+                break
     except InputError:
         pass
-    return list(values)
+    return list(values)[:most]
 
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"}

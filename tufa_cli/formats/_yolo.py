@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import yaml
 
 from tufa_cli.errors import InputError
 from tufa_cli.formats._files import check_source, is_photo, read_bytes, source_files
-from tufa_cli.formats._names import scheme_named, scheme_with_names
+from tufa_cli.formats._names import Own, scheme_named, scheme_with_names
 from tufa_cli.formats._photo_names import stored_name
 from tufa_cli.formats._text import text_lines
 
@@ -79,7 +80,7 @@ def _has_points(path: Path) -> bool:
         return False
 
 
-def read_yaml(path: Path) -> DataSet:
+def read_yaml(path: Path, given: Own = MappingProxyType({})) -> DataSet:
     """What a data.yaml says; raises InputError with the line or the key."""
     raw = _load(path)
     try:
@@ -95,7 +96,8 @@ def read_yaml(path: Path) -> DataSet:
         mark = _mapping(raw.get(MARK))
         own = _mapping(mark.get("schemes"))
         schemes: dict[int, str | None] = {
-            number: scheme_named(name, points) or scheme_with_names(_point_names(raw, number))
+            number: scheme_named(name, points)
+            or scheme_with_names(_point_names(raw, number), given)
             for number, name in classes.items()
         }
         told = {} if len(classes) == 1 else {k: v for k, v in classes.items() if not schemes[k]}
@@ -209,16 +211,35 @@ def items(data: DataSet, root: Path | None) -> Iterator[Item]:
 
     Raises InputError for a list or folder that is not there.
     """
+    left = absent(data, root)
     for key, split in data.lists.items():
-        places = data.raw.get(key)
-        for place in places if isinstance(places, list) else [places]:
-            if not isinstance(place, str) or not place or "\0" in place:
-                raise InputError(data.path, f"{key} is not the name of a folder or list")
-            path = _resolve(data.folder, place)
+        for path in () if key in left else _places(data, key):
             if path.suffix.lower() == ".txt":
                 yield from _listed(path, root, split)
             else:
                 yield from _in_folder(path, data, key, root, split)
+
+
+def absent(data: DataSet, root: Path | None) -> list[str]:
+    """Keys other than train of which nothing is there, where train's photos or labels are: many
+    downloads lack the part for tests that their data.yaml names."""
+    if root is not None:
+        return []
+    there = {
+        key: any(path.exists() or labels_of(path / "x").parent.is_dir() for path in paths)
+        for key, paths in ((key, _places(data, key)) for key in data.lists)
+    }
+    return [key for key, found in there.items() if not found] if there.get(_SPLITS[0]) else []
+
+
+def _places(data: DataSet, key: str) -> list[Path]:
+    """The folders and lists of a key; raises InputError for anything else."""
+    places = data.raw.get(key)
+    places = places if isinstance(places, list) else [places]
+    for place in places:
+        if not isinstance(place, str) or not place or "\0" in place:
+            raise InputError(data.path, f"{key} is not the name of a folder or list")
+    return [_resolve(data.folder, place) for place in places]
 
 
 def _resolve(folder: Path, place: str) -> Path:
@@ -286,15 +307,22 @@ def _below(folder: Path) -> Iterator[str]:
 
 
 def _listed(path: Path, root: Path | None, split: str | None) -> Iterator[Item]:
-    """Photos of a text with a path a line; "./" begins at the text's folder."""
+    """Photos of a text with a path a line; "./" begins at the text's folder.
+
+    Of a path from another machine, or that begins at another folder (CVAT's ``data/images``), as
+    much of the end is taken as leads to a photo or its labels.
+    """
     seen: set[int] = set()
     for line, _, text in text_lines(path):
-        photo = Path(text.strip().replace("\\", "/"))
+        given = Path(text.strip().replace("\\", "/"))
         try:
-            if not photo.is_absolute():
-                photo = path.parent / stored_name(photo.as_posix(), "the photo's name")
+            if not given.is_absolute():
+                given = Path(stored_name(given.as_posix(), "the photo's name"))
         except ValueError as error:
             raise InputError(path, str(error), line) from None
+        tails = (Path(*given.parts[start:]) for start in range(max(1, len(given.parts) - 1)))
+        places = [path.parent / tail for tail in tails if ".." not in tail.parts]
+        photo = next((place for place in places if _is_known(place)), path.parent / given)
         if hash(photo) in seen:
             continue
         seen.add(hash(photo))
@@ -303,6 +331,10 @@ def _listed(path: Path, root: Path | None, split: str | None) -> Iterator[Item]:
         where = folder if root is None else _own_root(root, folder)
         labels = file if is_photo(file) else None
         yield Item(name, where, is_photo(where / name), labels, split)
+
+
+def _is_known(photo: Path) -> bool:
+    return is_photo(photo) or is_photo(labels_of(photo))
 
 
 def _split_path(photo: Path) -> tuple[Path, str]:

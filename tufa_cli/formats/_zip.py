@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from tufa_cli.errors import InputError
 from tufa_cli.formats._files import photo_name
@@ -59,3 +60,34 @@ def read_member(path: Path, name: str, limit: int = MOST_BYTES) -> bytes:
             path, f"its member '{name[:60]}' is larger than {limit:,} bytes", hint=_UNPACK
         )
     return data
+
+
+class Member:
+    """A file in an archive, to what reads text piece by piece: it is opened as a path is.
+
+    parent: the folder that the archive was unpacked to, or lies in, where photos may be.
+    """
+
+    def __init__(self, archive: Path, name: str) -> None:
+        self._archive, self._inside = archive, name
+        unpacked = archive.with_suffix("")
+        self.parent = unpacked if unpacked.is_dir() else archive.parent
+        self.name = name
+
+    def __str__(self) -> str:
+        return str(self._archive / self._inside)
+
+    @contextmanager
+    def open(self, mode: str = "rb") -> Iterator[IO[bytes]]:
+        """Its bytes as a stream; raises InputError, also while it is read from."""
+        with _opened(self._archive) as archive:
+            if archive.getinfo(self._inside).file_size > MOST_BYTES:
+                problem = f"its member '{self._inside[:60]}' is larger than {MOST_BYTES:,} bytes"
+                raise InputError(self._archive, problem, hint=_UNPACK)
+            with archive.open(self._inside) as stream:
+                yield stream
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a path is that of an archive, told by its name."""
+    return path.suffix.lower() == ".zip" and path.is_file()

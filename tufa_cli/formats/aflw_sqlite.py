@@ -22,7 +22,6 @@ from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
 from tufa_cli.formats._files import (
-    FAR_PX,
     PhotoFinder,
     first_root,
     is_photo,
@@ -30,6 +29,7 @@ from tufa_cli.formats._files import (
     photo_name,
     sniff_any,
 )
+from tufa_cli.formats._numbers import FAR_PX
 
 NAME = "aflw-sqlite"
 TITLE = "AFLW's database, 21 points (read only)"

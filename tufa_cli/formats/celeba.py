@@ -27,14 +27,13 @@ from tufa_cli.formats._files import (
     first_root,
     head_lines,
     headed,
-    is_number,
     list_files,
-    numbers,
     photo_name,
     sniff_any,
 )
 from tufa_cli.formats._layout import written
 from tufa_cli.formats._lists import SUFFIXES, Companion, PhotoRows, whole, whole_value
+from tufa_cli.formats._numbers import is_number, numbers
 from tufa_cli.formats._text import text_lines
 from tufa_cli.writing import filling
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,14 +29,14 @@ from tufa_cli.formats._coco_read import (
     sniff_bytes,
     sniff_file,
 )
-from tufa_cli.formats._coco_write import KEYPOINTS, document
+from tufa_cli.formats._coco_write import document, keypoints
 from tufa_cli.formats._files import list_files, sniff_any, write_lines
 from tufa_cli.formats._json import json_lacks, load_json, parse_json
 from tufa_cli.formats.coco_wholebody import pick as pick_wholebody
 
 NAME = "coco"
 TITLE = "COCO keypoints JSON, any number of points, 0-based"
-CAPABILITIES = EVERYTHING
+CAPABILITIES = replace(EVERYTHING, ids=("photos", "faces"))
 SUFFIXES = (".json",)
 _USED = ROW_KEYS | {"bbox", "keypoints", "num_keypoints", "bbox_source"}
 _SUBSET = re.compile(r"person_keypoints_(.+)")
@@ -47,7 +48,7 @@ def _sniff_file(path: Path) -> Sniff:
 
 def sniff(path: Path) -> Sniff:
     """Yes for a JSON object with images, annotations and categories, or CVAT's zip with one."""
-    if path.suffix.lower() == ".zip" and path.is_file():
+    if _zip.is_zip(path):
         return _sniff_zip(path)
     return sniff_any(path, SUFFIXES, _sniff_file)
 
@@ -64,9 +65,10 @@ def _sniff_zip(path: Path) -> Sniff:
 
 
 def _documents(path: Path) -> list[str]:
-    """The annotation files in a zip."""
+    """The annotation files in a zip; of the same photos, those of keypoints only."""
     names = map(PurePosixPath, _zip.members(path))
-    return [str(n) for n in names if n.parent.name == "annotations" and n.suffix == ".json"]
+    found = [n for n in names if n.parent.name == "annotations" and n.suffix == ".json"]
+    return [str(n) for n in [n for n in found if _subset(n.stem)] or found]
 
 
 def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
@@ -76,7 +78,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     several); it is an InputError when none is left. Of a zip only the JSON is read: the photos are
     looked for where it was unpacked, beside it or in a folder of its name.
     """
-    if source.suffix.lower() == ".zip" and source.is_file():
+    if _zip.is_zip(source):
         yield from _read_zip(source, options)
         return
     for file in _with_points(source, options):
@@ -130,7 +132,7 @@ def pick(row: dict[str, Any], category: Category) -> Labels | None:
     """The keypoints of an annotation, or COCO-WholeBody's face; None where neither is meant."""
     if "face_kpts" in row:
         return pick_wholebody(row, category)
-    box = None if row.get("bbox_source") == BOX_FROM_POINTS else row.get("bbox")
+    box = None if row.get("bbox_source") == BOX_FROM_POINTS else row.get("bbox") or None
     values = row.get("keypoints")
     if values is None and not (category.points or category.faces or "keypoints" in row):
         return None  # a box or a mask of something
@@ -138,7 +140,7 @@ def pick(row: dict[str, Any], category: Category) -> Labels | None:
 
 
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
-    """One JSON file with ids from 1; floats keep every digit; raises OutputError."""
-    lines = document(images, target, options.base(CAPABILITIES.index_base), KEYPOINTS)
+    """One JSON file; ids are kept where they are unique; raises OutputError."""
+    lines = document(images, target, options, keypoints(options.schemes))
     write_lines(target, lines, options.overwrite)
     return [target]

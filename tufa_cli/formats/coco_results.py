@@ -19,14 +19,16 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
 from tufa_cli.formats._coco_results import ResultsFile, sniff_results
-from tufa_cli.formats._coco_write import KEYPOINTS, listed, written_box
+from tufa_cli.formats._coco_write import kind_of, listed, written_box
 from tufa_cli.formats._files import list_files, sniff_any, write_lines
+from tufa_cli.formats._ids import ids_for
 from tufa_cli.formats._json import load_json
 from tufa_cli.formats._photo_names import written_name
 
 NAME = "coco-results"
 TITLE = "COCO results JSON, scored points of a model, 0-based"
 CAPABILITIES = Capabilities(
+    ids=("photos",),
     missing=True,
     box=True,
     several_faces=True,
@@ -86,10 +88,12 @@ def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions)
     first_pixel = options.base(CAPABILITIES.index_base)
     categories: dict[Any, int] = {}
     found = []
-    for image_id, image in enumerate(images, start=1):
+    image_ids, lost = ids_for((image.id for image in images), words=False)
+    options.tell({"ids of photos are not unique numbers: all are counted anew": lost})
+    for image_id, image in zip(image_ids, images, strict=True):
         name = written_name(image.path, target)
         for face in image.faces:
-            category = categories.setdefault(KEYPOINTS.category_of(face), len(categories) + 1)
+            category = categories.setdefault(kind_of(face), len(categories) + 1)
             start = {"image_id": image_id, "category_id": category, "file_name": name}
             found.append(start | _row(face, first_pixel))
     write_lines(target, listed(found, target, "[", "]"), options.overwrite)

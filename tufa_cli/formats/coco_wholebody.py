@@ -26,7 +26,9 @@ from tufa_cli.formats._json import load_json
 
 NAME = "coco-wholebody"
 TITLE = "COCO-WholeBody JSON, faces of 68 points, 0-based"
-CAPABILITIES = replace(EVERYTHING, visibility=False, points=_persons.POINTS)
+CAPABILITIES = replace(
+    EVERYTHING, visibility=False, points=_persons.POINTS, ids=("photos", "faces")
+)
 SUFFIXES = (".json",)
 _USED = ROW_KEYS | {"face_kpts", "face_box", "face_valid", "face_box_source", "bbox_source"}
 #: Points of the other parts; each but the body has ``_valid``, the hands have ``_box``.
@@ -81,9 +83,8 @@ def _unused(row: dict[str, Any]) -> Iterator[str]:
 
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One JSON file; parts of the person that are not known are zeros; raises OutputError."""
-    first_pixel = options.base(CAPABILITIES.index_base)
     dialect = Dialect(lambda face: None, _category, _row, strict=False)
-    lines = document(images, target, first_pixel, dialect)
+    lines = document(images, target, options, dialect)
     write_lines(target, lines, options.overwrite)
     return [target]
 

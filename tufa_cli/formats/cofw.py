@@ -24,7 +24,8 @@ from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
 from tufa_cli.formats._extract import extract_folder, extract_photo
-from tufa_cli.formats._files import FAR_PX, first_root, is_photo, list_files, sniff_any
+from tufa_cli.formats._files import first_root, is_photo, list_files, sniff_any
+from tufa_cli.formats._numbers import FAR_PX
 from tufa_cli.writing import replacing
 
 NAME = "cofw"

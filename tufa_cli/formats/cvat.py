@@ -7,7 +7,9 @@ rectangle with the same ``group_id``, or the only one in a photo with one face. 
 two decimals; we write all digits.
 
 Beside OUT.xml goes OUT.cvat-labels.json, the labels to paste into a new task as raw JSON: CVAT
-takes annotations only for labels it has. "CVAT for video" (tracks) is refused.
+takes annotations only for labels it has. Of "CVAT for video 1.1" the tracks are read, see
+``_cvat_tracks``; they are held in memory, images are not. Its exports are zips with
+``annotations.xml`` in them, which is read there; photos are looked for where it was unpacked.
 """
 
 from __future__ import annotations
@@ -15,25 +17,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import cast
 
-from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
+from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions
+from tufa_cli.formats._cvat_shapes import Context, Shapes
+from tufa_cli.formats._cvat_tracks import Tracks, frame_stem
 from tufa_cli.formats._cvat_write import RESERVED, CvatWriter
-from tufa_cli.formats._drafts import Draft, Point, corners_box, upright_box
-from tufa_cli.formats._files import first_root, headed, list_files, number, photo_name, sniff_any
-from tufa_cli.formats._json import from_text, is_json, to_text
-from tufa_cli.formats._names import NAMES_SETTING, Orders, Told, scheme_named
+from tufa_cli.formats._files import (
+    PhotoFinder,
+    first_root,
+    headed,
+    list_files,
+    photo_name,
+    sniff_any,
+)
+from tufa_cli.formats._ids import Place
+from tufa_cli.formats._json import is_json, to_text
+from tufa_cli.formats._names import NAMES_SETTING, Orders
 from tufa_cli.formats._xml import At, Node, XmlRecords, attribute_values, first_tags
+from tufa_cli.formats._zip import Member, is_zip, members
 from tufa_cli.writing import check_writable, write_text
 
 NAME = "cvat"
 TITLE = "CVAT for images 1.1, XML with skeletons or points, 0-based"
-CAPABILITIES = replace(EVERYTHING, confidence=False, image_attributes=False, streams=True)
+CAPABILITIES = replace(
+    EVERYTHING, confidence=False, image_attributes=False, ids=("photos",), streams=True
+)
 SETTINGS = {**NAMES_SETTING}
 SUFFIXES = (".xml",)
+_NO_MEMBER = "a zip without annotations.xml in it"
+#: Elements whose text says something.
+_TEXTS = ("attribute", "height", "name", "owner", "parent", "type", "width")
 
 
 def _sniff_file(path: Path) -> Sniff:
@@ -46,14 +63,28 @@ def _sniff_file(path: Path) -> Sniff:
 
 
 def sniff(path: Path) -> Sniff:
-    """Yes for XML whose root is ``<annotations>`` with what CVAT puts in it."""
+    """Yes for XML whose root is ``<annotations>`` with what CVAT puts in it, or a zip with one."""
+    if is_zip(path):
+        try:
+            return _sniff_file(_members(path)[0])
+        except InputError as error:
+            return Sniff(False, error.problem, near=error.problem != _NO_MEMBER)
     return sniff_any(path, SUFFIXES, _sniff_file)
 
 
 def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     """One record per ``<image>``; photos are looked for beside the XML and in ``images``."""
-    for file in list_files(source, SUFFIXES, _sniff_file):
+    files = _members(source) if is_zip(source) else list_files(source, SUFFIXES, _sniff_file)
+    for file in files:
         yield from _File(file, options).records()
+
+
+def _members(archive: Path) -> list[Path]:
+    """The ``annotations.xml`` in a zip, which open as paths do; raises InputError for none."""
+    names = [name for name in members(archive) if PurePosixPath(name).name == "annotations.xml"]
+    if not names:
+        raise InputError(archive, _NO_MEMBER)
+    return [cast(Path, Member(archive, name)) for name in names]
 
 
 class _File:
@@ -61,38 +92,47 @@ class _File:
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         self.path, self.options = path, options
-        self.first_pixel = options.base(CAPABILITIES.index_base)
-        self.tally = Tally()
-        self.orders = Orders(options, lambda _: attribute_values(path, "points", "label"))
-        self.declared: dict[str, tuple[str, ...]] = {}
+
+        def names(_: object) -> list[str]:
+            return list(
+                dict.fromkeys(attribute_values(path, "points", "label")) | self.tracks.names
+            )
+
+        orders = Orders(options, names)
+        first_pixel = options.base(CAPABILITIES.index_base)
+        self.context = Context(options, first_pixel, orders, Tally(), self._failed)
+        self.tracks = Tracks(self.context, path)
+        self.size: tuple[int | None, int | None] = None, None
         self.root = options.root
         self.seen: set[int] = set()
         self.ids: set[str] = set()
 
     def records(self) -> Iterator[AnnotatedImage]:
-        for node in XmlRecords(self.path, "annotations", ("meta", "image", "track")):
-            if node.tag == "track":
-                raise InputError(
-                    self.path,
-                    "tracks of a video, which are not read",
-                    node.line,
-                    "export the task as 'CVAT for images 1.1'",
-                )
-            if node.tag == "meta":
-                self._labels(node)
-                continue
+        for node in XmlRecords(self.path, "annotations", ("meta", "image", "track"), _TEXTS):
             try:
-                yield self._image(node)
+                if node.tag == "track":
+                    self.tracks.add(node)
+                elif node.tag == "meta":
+                    self._meta(node)
+                else:
+                    yield self._image(node)
             except ValueError as error:
-                self._failed(error, node)
-        self.tally.close(self.path, self.options)
+                self._failed(error, node.line)
+        if self.tracks:
+            yield from self._frames()
+        self.context.tally.close(self.path, self.options)
 
-    def _failed(self, error: ValueError, node: Node) -> None:
-        line = error.line if isinstance(error, At) else node.line
+    def _failed(self, error: ValueError, line: int | None) -> None:
+        line = error.line if isinstance(error, At) else line
         self.options.failed(InputError(self.path, str(error), line))
 
-    def _labels(self, meta: Node) -> None:
-        """The names of each skeleton's points, as the project or task lists them."""
+    def _meta(self, meta: Node) -> None:
+        """The names of each skeleton's points, as the project or task lists them, and the size of
+        a video."""
+        for size in meta.below("original_size"):
+            sides = {child.tag: child.text.strip() for child in size.children}
+            video = Node("original_size", sides, size.line)
+            self.size = video.size("width"), video.size("height")
         found: dict[str, list[str]] = {}
         for label in meta.below("label"):
             name, parent = label.text_of("name"), label.text_of("parent")
@@ -100,7 +140,11 @@ class _File:
                 found.setdefault(name, [])
             elif parent and name is not None:
                 found.setdefault(parent, []).append(name)
-        self.declared = {name: tuple(dict.fromkeys(points)) for name, points in found.items()}
+        if any(job.text_of(word) for job in meta.children for word in ("name", "owner")):
+            self.options.note(f"{self.path}: what <meta> says of the task is not kept")
+        self.context.declared = {
+            name: tuple(dict.fromkeys(points)) for name, points in found.items()
+        }
 
     def _image(self, node: Node) -> AnnotatedImage:
         try:
@@ -112,138 +156,57 @@ class _File:
         if self.root is None:
             folder = self.path.parent
             self.root = first_root([folder, folder / "images"], path)
+        tally = self.context.tally
+        tally.aside("images have a task_id, which is not kept", "task_id" in node.attributes)
         identity = f"{node.attributes.get('task_id')} {node.attributes.get('id')}"
-        self.tally.aside("images repeat another's id", identity in self.ids)
-        self.tally.aside("photos are named more than once", hash(path) in self.seen)
+        self.context.tally.aside("images repeat another's id", identity in self.ids)
+        self.context.tally.aside("photos are named more than once", hash(path) in self.seen)
         self.seen.add(hash(path))
         if node.attributes.get("id") is not None:
             self.ids.add(identity)
+        shapes = Shapes(self.context)
+        for shape in node.children:
+            shapes.add(shape)
+        return self._photo(path, node, shapes)
+
+    def _photo(self, path: str, node: Node, shapes: Shapes) -> AnnotatedImage:
         return AnnotatedImage(
             path,
-            self._faces(node),
+            shapes.faces(),
             width=node.size("width"),
             height=node.size("height"),
             split=node.attributes.get("subset") or None,
             root=str(self.root),
+            id=_number(node.attributes.get("id")),
         )
 
-    def _faces(self, node: Node) -> tuple[Face, ...]:
-        drafts: list[tuple[str | None, Node, Draft]] = []
-        boxes: list[tuple[str | None, Node]] = []
-        singles: dict[str | None, Draft] = {}
-        for shape in node.children:
-            group = shape.attributes.get("group_id", "0")
-            key = None if group in ("", "0") else group
-            try:
-                if shape.tag == "skeleton":
-                    drafts.append((key, shape, self._skeleton(shape)))
-                elif shape.tag == "points":
-                    draft = self._points(shape, singles.get(key))
-                    if draft is not singles.get(key):
-                        drafts.append((key, shape, draft))
-                        if not draft.unnamed:
-                            singles[key] = draft
-                elif shape.tag == "box":
-                    boxes.append((key, shape))
-                else:
-                    self.tally.aside(f"<{shape.tag}> are no landmarks")
-            except ValueError as error:
-                self._failed(error, shape)
-        self._give_boxes([(key, draft) for key, _, draft in drafts], boxes)
-        faces: list[Face] = []
-        for _, shape, draft in drafts:
-            draft.where = f"line {shape.line}"
-            faces += self._face(draft, shape)
-        return tuple(faces)
-
-    def _face(self, draft: Draft, shape: Node) -> Iterator[Face]:
-        try:
-            face = draft.face(self.orders)
-        except ValueError as error:
-            self._failed(error, shape)
-            return
-        if self.tally.took(face) and face is not None:
-            yield face
-
-    def _skeleton(self, node: Node) -> Draft:
-        label = node.need("label")
-        draft = self._draft(node, label)
-        draft.told = Told(label, draft.told.scheme, declared=self.declared.get(label))
-        for child in node.all("points"):
-            self.tally.aside("points have attributes of their own", any(child.all("attribute")))
-            if child.flag("outside"):
-                child.need("label")
+    def _frames(self) -> Iterator[AnnotatedImage]:
+        """The frames that tracks have shapes in, after the images: all tracks had to come first."""
+        named: dict[str | None, Node] = {}
+        if self.seen:
+            for image in XmlRecords(self.path, "annotations", ("image",), ()):
+                image.children = []
+                named[image.attributes.get("id")] = image
+        finder: PhotoFinder | None = None
+        for frame, shapes in self.tracks.frames():
+            if str(frame) in named:
+                yield self._photo(
+                    photo_name(named[str(frame)].need("name")), named[str(frame)], shapes
+                )
                 continue
-            places = self._places(child)
-            if len(places) != 1:
-                raise At(child.line, f"a point of a skeleton with {len(places)} places")
-            draft.points.append(Point(child.need("label"), *places[0], _state(child)))
-        return draft
-
-    def _draft(self, node: Node, label: str) -> Draft:
-        attributes = self._attributes(node)
-        draft = Draft(unnamed=False)
-        source = node.attributes.get("source")
-        draft.take_marks(label, {"scheme": attributes.pop("scheme", None), "source": source})
-        draft.attributes = attributes
-        return draft
-
-    def _points(self, node: Node, named: Draft | None) -> Draft:
-        """A new draft from a Points shape, or ``named`` with one more point."""
-        label, places = node.need("label"), self._places(node)
-        one = len(places) == 1 and self.options.points != 1 and scheme_named(label, 1) is None
-        if one:
-            draft = named if named is not None else Draft()
-            draft.source = "auto" if node.attributes.get("source") == "auto" else "manual"
-            draft.points.append(Point(label, *places[0], _state(node)))
-            return draft
-        draft = self._draft(node, label)
-        draft.unnamed = True
-        draft.points = [Point(label, *place, _state(node)) for place in places]
-        return draft
-
-    def _places(self, node: Node) -> list[tuple[float, float]]:
-        """x, y in image pixels of ``points="x,y;x,y"``."""
-        found = []
-        for pair in node.need("points").split(";"):
-            words = pair.split(",")
-            if len(words) != 2:
-                raise At(node.line, f"points: '{pair[:40]}' is not x,y")
-            try:
-                x, y = (number(word.strip()) - self.first_pixel for word in words)
-            except ValueError as error:
-                raise At(node.line, f"points: {error}") from None
-            found.append((x, y))
-        return found
-
-    def _attributes(self, node: Node) -> dict[str, Any]:
-        return {child.need("name"): from_text(child.text) for child in node.all("attribute")}
-
-    def _give_boxes(
-        self, drafts: list[tuple[str | None, Draft]], boxes: list[tuple[str | None, Node]]
-    ) -> None:
-        """Each face its rectangle: the one of its group, or the only one in a photo of one face."""
-        groups = {key: draft for key, draft in drafts if key is not None}
-        alone = len(drafts) == 1 == len(boxes) and drafts[0][0] is None is boxes[0][0]
-        for key, node in boxes:
-            draft = drafts[0][1] if alone else groups.get(key or "")
-            if draft is None or draft.box is not None:
-                self.tally.aside("boxes belong to no face")
-                continue
-            try:
-                values = [node.number(name) for name in ("xtl", "ytl", "xbr", "ybr")]
-                box = corners_box(*values) - [self.first_pixel, self.first_pixel, 0, 0]
-                if node.attributes.get("rotation") is not None:
-                    middle = box[:2] + box[2:] / 2
-                    box = upright_box(box, node.number("rotation"), (middle[0], middle[1]))
-                draft.box = box
-                draft.attributes = self._attributes(node) | draft.attributes
-            except ValueError as error:
-                self._failed(error, node)
+            if finder is None:
+                folder = self.path.parent
+                given = [self.options.root] if self.options.root else [folder, folder / "images"]
+                finder = self.tracks.photos_in(given)
+            path = finder.find(frame_stem(frame)) or f"{frame_stem(frame)}.png"
+            width, height = self.size
+            root = str(finder.root)
+            yield AnnotatedImage(path, shapes.faces(), width=width, height=height, root=root)
 
 
-def _state(node: Node) -> int:
-    return OCCLUDED if node.flag("occluded") else VISIBLE
+def _number(word: str | None) -> int | None:
+    """An image's id, which is its place in the task; a word is none."""
+    return Place(word) if word is not None and word.isascii() and word.isdigit() else None
 
 
 def holds_attribute(name: str, value: object, face: Face) -> bool:
@@ -260,11 +223,12 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
     """The XML, and the labels of the task it belongs to beside it; raises OutputError."""
     labels = target.with_name(f"{target.stem}.cvat-labels.json")
     check_writable(labels, options.overwrite)
-    writer = CvatWriter(target, options.base(CAPABILITIES.index_base), holds_attribute)
+    writer = CvatWriter(target, options, holds_attribute)
     with headed(target, options.overwrite) as (body, head):
         for image in images:
             writer.image(image, body)
         body.write("</annotations>\n")
         head += [f"{line}\n" for line in writer.head()]
     write_text(labels, writer.labels(), options.overwrite)
+    options.tell({"ids of photos are taken, or no numbers: others stand for them": writer.ids.lost})
     return [target, labels]

@@ -9,23 +9,26 @@ Source: datumaro, ``plugins/data_formats/datumaro``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from tufa_cli.annotation import UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError, TufaError
 from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions, states
+from tufa_cli.formats._datumaro_labels import Labels
+from tufa_cli.formats._drafts import IN_DEPTH
 from tufa_cli.formats._files import (
     PhotoFinder,
     first_root,
+    headed,
     inside,
     list_files,
     sniff_any,
-    write_lines,
 )
 from tufa_cli.formats._json import (
     box_of,
@@ -39,13 +42,13 @@ from tufa_cli.formats._json import (
     photo_side,
     without,
 )
-from tufa_cli.formats._names import point_names, scheme_named, skeleton_of
+from tufa_cli.formats._names import Own, point_names, skeleton_of
 from tufa_cli.formats._photo_names import common_folder, stored_name, written_name
 from tufa_cli.writing import filling
 
 NAME = "datumaro"
 TITLE = "Datumaro JSON, any number of points, 0-based"
-CAPABILITIES = EVERYTHING
+CAPABILITIES = replace(EVERYTHING, streams=True)
 SUFFIXES = (".json",)
 #: Attributes of an annotation that are not the user's: scores and who made the points.
 _OURS = ("score", "keypoint_scores", "source")
@@ -89,7 +92,9 @@ class _File:
         if not isinstance(data.get("items"), list):
             raise InputError(self.path, "not a Datumaro file: no list 'items'")
         self.data = data
-        self.labels = self._labels()
+        if data.get("info"):
+            self.options.note(f"{self.path}: what the file says of itself (info) is not kept")
+        self.labels = Labels(self.path, data, self.options)
         self.first_pixel = self.options.base(CAPABILITIES.index_base)
         self.tally = Tally("annotations are not faces of this scheme")
         folder = self.path.parent
@@ -97,18 +102,6 @@ class _File:
         self.split = subset if subset != _DEFAULT else None
         photos = [folder.parent / "images", folder / "images"]
         self.roots = [*(base / self.path.stem for base in photos), *photos, folder, folder.parent]
-
-    def _labels(self) -> list[tuple[str | None, str | None]]:
-        """Of each label, by its number: its name, and the scheme that a file of ours says."""
-        categories = self.data.get("categories")
-        found = categories.get("label") if isinstance(categories, dict) else None
-        rows = found.get("labels") if isinstance(found, dict) else None
-        table: list[tuple[str | None, str | None]] = []
-        for row in rows if isinstance(rows, list) else ():
-            name = row.get("name") if isinstance(row, dict) else None
-            mark = row.get("scheme") if isinstance(row, dict) else None
-            table.append((_text(name), _text(mark)))
-        return table
 
     def records(self) -> Iterator[AnnotatedImage]:
         """A record per item."""
@@ -152,7 +145,7 @@ class _File:
             raise ValueError("size is not [height, width]")
         rows = entry(item, "annotations", list, "a list") or []
         boxes = self._boxes(rows)
-        faces = []
+        faces: list[Face] = []
         for number, row in enumerate(rows):
             try:
                 if not _is_face(row):
@@ -164,6 +157,7 @@ class _File:
                 continue
             if self.tally.took(face) and face is not None:
                 faces.append(face)
+        self.tally.aside("boxes belong to no face", len(boxes))
         return AnnotatedImage(
             name,
             tuple(faces),
@@ -174,18 +168,20 @@ class _File:
             attributes=entry(item, "attr", dict, "an object") or {},
         )
 
-    def _boxes(self, rows: list[Any]) -> dict[int, Any]:
+    def _boxes(self, rows: list[Any]) -> dict[int, dict[str, Any]]:
         """The box of each group that has one; group 0 is none."""
-        boxes: dict[int, Any] = {}
+        boxes: dict[int, dict[str, Any]] = {}
         for row in rows:
             if isinstance(row, dict) and row.get("type") == "bbox":
-                if _group(row):
-                    boxes.setdefault(_group(row), row.get("bbox"))
+                taken = _group(row) in (0, *boxes)
+                self.tally.aside("boxes belong to no face", taken)
+                if not taken:
+                    boxes[_group(row)] = row
             elif not _is_face(row):
                 self.tally.aside("annotations are neither points nor boxes")
         return boxes
 
-    def _face(self, row: dict[str, Any], boxes: Mapping[int, Any]) -> Face | None:
+    def _face(self, row: dict[str, Any], boxes: dict[int, dict[str, Any]]) -> Face | None:
         values = numbers(row.get("points"), "points")
         if values is None or not len(values):
             raise ValueError("no points")
@@ -202,28 +198,21 @@ class _File:
             raise ValueError("visibility holds something that is none of 0, 1 and 2")
         if self.options.points not in (None, len(places)):
             return None
-        given = entry(row, "attributes", dict, "an object") or {}
+        box = boxes.pop(_group(row), {})
+        given = entry(box, "attributes", dict, "an object") or {}
+        given |= entry(row, "attributes", dict, "an object") or {}
+        self.tally.aside(IN_DEPTH, bool(row.get("z_order")))
         return Face(
             places[:, :2] - self.first_pixel,
-            scheme=self.options.scheme or self._scheme(row, len(places)),
+            scheme=self.options.scheme or self.labels.scheme_of(row, len(places)),
             visibility=flags.astype(np.uint8),
             confidence=numbers(given.get("keypoint_scores"), "keypoint_scores", len(places)),
-            box=box_of(boxes.get(_group(row)), "bbox", self.first_pixel),
+            box=box_of(box.get("bbox"), "bbox", self.first_pixel),
             score=one_number(given.get("score"), "score"),
-            attributes=without(given, _OURS if given.get("source") == "auto" else _OURS[:2]),
+            attributes=self.labels.class_of(row)
+            | without(given, _OURS if given.get("source") == "auto" else _OURS[:2]),
             source="auto" if given.get("source") == "auto" else "manual",
         )
-
-    def _scheme(self, row: dict[str, Any], count: int) -> str | None:
-        number = row.get("label_id")
-        if not isinstance(number, int) or not 0 <= number < len(self.labels):
-            return None
-        name, mark = self.labels[number]
-        return mark if mark is not None else scheme_named(name, count)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _stored(item: Any) -> str | None:
@@ -260,41 +249,63 @@ def lost(image: AnnotatedImage) -> list[str]:
     return [f"the split '{_DEFAULT}', which means none"] if image.split == _DEFAULT else []
 
 
-def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
+def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """``annotations/SUBSET.json`` under ``target`` for each split; raises OutputError."""
     if target.suffix.lower() == ".json" and not target.is_dir():
         raise OutputError(f"{target}: Datumaro has a file per subset", "give a folder")
-    subsets: dict[str, list[AnnotatedImage]] = {}
-    for image in images:
-        subsets.setdefault(image.split or _DEFAULT, []).append(image)
-    first_pixel = options.base(CAPABILITIES.index_base)
+    subsets: dict[str, _Subset] = {}
     written = []
-    with filling(target, options.overwrite) as staged:
-        for subset, members in subsets.items():
-            place = inside(target, f"annotations/{subset}.json").relative_to(target)
-            if len(place.parts) != 2:
-                raise OutputError(f"the split '{subset[:40]}' does not fit in a file's name")
-            text = _document(members, target, first_pixel)
-            write_lines(staged / place, [text], overwrite=False)
-            written.append(target / place)
+    with filling(target, options.overwrite) as staged, ExitStack() as files:
+        for image in images:
+            name = image.split or _DEFAULT
+            if name not in subsets:
+                place = inside(target, f"annotations/{name}.json").relative_to(target)
+                if len(place.parts) != 2:
+                    raise OutputError(f"the split '{name[:40]}' does not fit in a file's name")
+                body, head = files.enter_context(headed(staged / place, overwrite=False))
+                subsets[name] = _Subset(body, head, target, options)
+                written.append(target / place)
+            subsets[name].add(image)
+        for subset in subsets.values():
+            subset.finish()
     return written
 
 
-def _document(images: Sequence[AnnotatedImage], target: Path, first_pixel: int) -> str:
-    labels: dict[tuple[str | None, int], int] = {}
-    items = []
-    for image in images:
-        written_name(image.path, target)
+class _Subset:
+    """One subset's file; the categories stand before the items, and are known after them."""
+
+    def __init__(self, body: TextIO, head: list[str], target: Path, options: WriteOptions) -> None:
+        self._body, self._head, self._target = body, head, target
+        self._first_pixel, self._schemes = options.base(CAPABILITIES.index_base), options.schemes
+        self._labels: dict[tuple[str | None, int], int] = {}
+        self._items = 0
+        self._seen: set[int] = set()
+
+    def add(self, image: AnnotatedImage) -> None:
+        """Write the photo as one item."""
+        written_name(image.path, self._target)
+        if hash(image.path) in self._seen:
+            raise OutputError(
+                f"{image.path}: has two entries, and Datumaro has one for each photo",
+                "write coco, which holds both",
+            )
+        self._seen.add(hash(image.path))
         annotations: list[dict[str, Any]] = []
         for group, face in enumerate(image.faces, start=1):
-            label = labels.setdefault((face.scheme, len(face.points_px)), len(labels))
-            for row in _rows(face, first_pixel):
+            key = (face.scheme, len(face.points_px))
+            label = self._labels.setdefault(key, len(self._labels))
+            for row in _rows(face, self._first_pixel):
                 identity = {"id": len(annotations), "group": group, "label_id": label, "z_order": 0}
                 annotations.append(row | identity)
-        items.append(_item(image, annotations))
-    lines = [f'"info": {{}},\n"categories": {dump_json(_categories(labels), target)},\n"items": [']
-    lines.append(",\n".join(dump_json(item, target) for item in items))
-    return "{\n" + "\n".join(lines) + "\n]\n}"
+        item = dump_json(_item(image, annotations), self._target)
+        self._body.write((",\n" if self._items else "") + item)
+        self._items += 1
+
+    def finish(self) -> None:
+        """Write what goes before and behind the items."""
+        categories = dump_json(_categories(self._labels, self._schemes), self._target)
+        self._head += ['{\n"info": {},\n"categories": ', categories, ',\n"items": [\n']
+        self._body.write("\n]\n}\n")
 
 
 def _item(image: AnnotatedImage, annotations: list[dict[str, Any]]) -> dict[str, Any]:
@@ -328,7 +339,7 @@ def _rows(face: Face, first_pixel: int) -> Iterator[dict[str, Any]]:
         yield {"type": "bbox", "attributes": {}, "bbox": box}
 
 
-def _categories(labels: Mapping[tuple[str | None, int], int]) -> dict[str, Any]:
+def _categories(labels: Mapping[tuple[str | None, int], int], own: Own) -> dict[str, Any]:
     rows = []
     points = []
     for (scheme, count), number in labels.items():
@@ -336,7 +347,7 @@ def _categories(labels: Mapping[tuple[str | None, int], int]) -> dict[str, Any]:
         mark = {"scheme": scheme} if scheme is not None else {}
         rows.append({"name": name, "parent": "", "attributes": []} | mark)
         # Lines count from 1 as COCO's, which Datumaro hands through; its own files do both.
-        joints = [[a + 1, b + 1] for a, b in skeleton_of(scheme, count)]
-        labelled = {"label_id": number, "labels": point_names(scheme, count), "joints": joints}
-        points.append(labelled)
+        joints = [[a + 1, b + 1] for a, b in skeleton_of(scheme, count, own)]
+        names_of = point_names(scheme, count, own)
+        points.append({"label_id": number, "labels": names_of, "joints": joints})
     return {"label": {"labels": rows, "attributes": []}, "points": {"items": points}}

@@ -24,9 +24,10 @@ from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, Tally, WriteOptions, one_of
 from tufa_cli.formats._drafts import Draft, Point, box_drawn
-from tufa_cli.formats._files import climb, headed, list_files, shortest, sniff_any
+from tufa_cli.formats._files import climb, headed, list_files, sniff_any
 from tufa_cli.formats._json import from_text
 from tufa_cli.formats._names import NAMES_SETTING, Orders, Told
+from tufa_cli.formats._numbers import shortest
 from tufa_cli.formats._xml import (
     At,
     Node,
@@ -58,6 +59,8 @@ SETTINGS = {
     "ignored": "what boxes with ignore='1' are read as: attribute (of the photo) or faces",
     **NAMES_SETTING,
 }
+#: What <name> says in files of ours.
+ABOUT = "face landmarks"
 SUFFIXES = (".xml",)
 
 #: Where a file of ours says how many points a face has, even if nobody has the last one.
@@ -81,22 +84,33 @@ def sniff(path: Path) -> Sniff:
 
 def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     """One record per ``<image>``, also where it has no box; photos relative to the XML."""
-    for file in list_files(source, SUFFIXES, _sniff_file):
-        yield from _File(file, options).records()
+    seen: set[int] = set()
+    for file in _with_parts(source, options):
+        yield from _File(file, options, seen).records()
+
+
+def _with_parts(source: Path, options: ReadOptions) -> list[Path]:
+    """The files to read. dlib's own examples have boxes and boxes with parts of the same photos in
+    one folder: where some files have parts, the others would only repeat photos."""
+    files = list(list_files(source, SUFFIXES, _sniff_file))
+    found = [file for file in files if len(files) < 2 or attribute_values(file, "part", "name", 1)]
+    if len(found) in (0, len(files)):
+        return files
+    options.note(f"{source}: {len(files) - len(found)} files without parts not read")
+    return found
 
 
 class _File:
     """One XML file while it is read."""
 
-    def __init__(self, path: Path, options: ReadOptions) -> None:
-        self.path, self.options = path, options
+    def __init__(self, path: Path, options: ReadOptions, seen: set[int]) -> None:
+        self.path, self.options, self.seen = path, options, seen
         self.first_pixel = options.base(CAPABILITIES.index_base)
         self.take_ignored = one_of(options, "ignored", ("attribute", "faces")) == "faces"
         self.tally = Tally()
         self.told = Told()
         self.orders = Orders(options, self._survey, by_text=True)
         self.latin = False
-        self.seen: set[int] = set()
 
     def _survey(self, label: str | frozenset[str] | None) -> list[str]:
         names = attribute_values(self.path, "part", "name")
@@ -108,21 +122,26 @@ class _File:
         return names
 
     def records(self) -> Iterator[AnnotatedImage]:
-        reader = XmlRecords(self.path, "dataset", ("comment", "image"))
+        reader = XmlRecords(self.path, "dataset", ("name", "comment", "image"))
         for node in reader:
             self.latin = reader.encoding in ("iso-8859-1", "latin-1", "latin1")
-            if node.tag == "comment":
-                said = _COMMENT.fullmatch(node.text.strip())
+            if node.tag in ("name", "comment"):
+                said = _COMMENT.fullmatch(node.text.strip()) if node.tag == "comment" else None
                 if said is not None:
                     self.told = Told(None, said[2], int(said[1]))
+                elif node.text.strip() not in ("", ABOUT):
+                    self.options.note(
+                        f"{self.path}: what the file says of itself ({node.tag}) is not kept"
+                    )
                 continue
             try:
                 image = self._image(node)
             except ValueError as error:
                 self._failed(error, node)
                 continue
-            self.tally.aside("photos are named more than once", hash(image.path) in self.seen)
-            self.seen.add(hash(image.path))
+            photo = hash((image.root, image.path))
+            self.tally.aside("photos are named more than once", photo in self.seen)
+            self.seen.add(photo)
             yield image
         self.tally.close(self.path, self.options)
 
@@ -138,6 +157,11 @@ class _File:
             try:
                 if box.flag("ignore") and not self.take_ignored:
                     ignored.append(self._box(box).tolist())
+                    more = set(box.attributes) - {"top", "left", "width", "height", "ignore"}
+                    self.tally.aside(
+                        "ignored boxes have more than a place, which is not kept",
+                        bool(more or box.children),
+                    )
                     continue
                 face = self._face(box)
             except ValueError as error:
@@ -263,7 +287,7 @@ class _Writer:
         return [
             "<?xml version='1.0' encoding='UTF-8'?>",
             "<dataset>",
-            "<name>face landmarks</name>",
+            f"<name>{ABOUT}</name>",
             f"<comment>{escaped(comment)}</comment>",
             "<images>",
         ]

@@ -30,7 +30,7 @@ from tufa_cli.formats._json import load_json
 
 NAME = "halpe"
 TITLE = "Halpe-FullBody JSON, faces of 68 points, 0-based"
-CAPABILITIES = replace(EVERYTHING, points=_persons.POINTS)
+CAPABILITIES = replace(EVERYTHING, points=_persons.POINTS, ids=("photos", "faces"))
 SUFFIXES = (".json",)
 _FACE = slice(3 * 26, 3 * 94)
 _BODY_NUMBERS, _HAND_NUMBERS = 3 * 26, 3 * 42
@@ -84,8 +84,7 @@ def _others(values: list[Any]) -> dict[str, Any]:
 
 def write(images: Sequence[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One JSON file of annotations; points of body and hands that are not known are zeros."""
-    first_pixel = options.base(CAPABILITIES.index_base)
-    lines = document(images, target, first_pixel, Dialect(lambda face: None, _category, _row))
+    lines = document(images, target, options, Dialect(lambda face: None, _category, _row))
     write_lines(target, lines, options.overwrite)
     return [target]
 

@@ -18,13 +18,13 @@ from tufa_cli.formats._files import (
     check_name,
     first_root,
     head_lines,
-    is_number,
     photo_name,
     read_lines,
     sniff_any,
     write_lines,
 )
 from tufa_cli.formats._layout import face_files_in, written
+from tufa_cli.formats._numbers import is_number
 from tufa_cli.formats._points import point_lines, read_points
 from tufa_cli.writing import filling
 

@@ -21,15 +21,9 @@ from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
 from tufa_cli.formats._csv import SUFFIXES, column_names, fields, line_of
-from tufa_cli.formats._files import (
-    check_name,
-    decimals,
-    list_files,
-    numbers,
-    sniff_any,
-    write_lines,
-)
+from tufa_cli.formats._files import check_name, list_files, sniff_any, write_lines
 from tufa_cli.formats._lists import Repeats, list_records
+from tufa_cli.formats._numbers import decimals, numbers
 
 NAME = "hrnet-csv"
 TITLE = "HRNet/MMPose csv, one face a line, centre and scale"

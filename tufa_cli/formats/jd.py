@@ -16,15 +16,9 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
-from tufa_cli.formats._files import (
-    PHOTO_SUFFIXES,
-    decimals,
-    number,
-    read_lines,
-    sniff_any,
-    write_lines,
-)
+from tufa_cli.formats._files import PHOTO_SUFFIXES, read_lines, sniff_any, write_lines
 from tufa_cli.formats._layout import Layout, face_files_in, written
+from tufa_cli.formats._numbers import decimals, number
 from tufa_cli.formats._points import MOST_BYTES, point_lines, read_counted, sniff_counted
 from tufa_cli.writing import filling
 

@@ -11,27 +11,26 @@ Percent need the photo's size: where a record has none, the photo must be there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions, states
 from tufa_cli.formats._drafts import box_drawn, faces_of, marks_of, names_in
 from tufa_cli.formats._files import (
-    PHOTO_SUFFIXES,
     check_name,
     first_root,
     is_photo,
     list_files,
-    photo_name,
     photo_size,
     sniff_any,
 )
+from tufa_cli.formats._ids import Numbers, id_in, only_count
 from tufa_cli.formats._json import (
     dump_json,
     entry,
@@ -47,6 +46,7 @@ from tufa_cli.formats._label_studio_regions import (
     drafts_of,
     full_task,
     parse_results,
+    path_of,
     simple_regions,
 )
 from tufa_cli.formats._names import NAMES_SETTING, FaceClass, FaceClasses, Orders
@@ -57,7 +57,7 @@ NAME = "label-studio"
 TITLE = "Label Studio JSON, tasks with predictions, any number of points"
 #: Numbers are parts of the photo's sides.
 HOLDS_FRACTIONS = True
-CAPABILITIES = replace(EVERYTHING, confidence="labelled", score=True, streams=True)
+CAPABILITIES = replace(EVERYTHING, confidence="labelled", score=True, ids=("photos",), streams=True)
 SETTINGS = {
     "annotator": "whose annotation to read: a number or an e-mail address, as completed_by has it",
     **NAMES_SETTING,
@@ -66,7 +66,6 @@ SUFFIXES = (".json",)
 
 #: Where Label Studio serves files of the machine it runs on, relative to its document root.
 _LOCAL = "/data/local-files/?d="
-_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 _HINT = "in Label Studio, the points of one face have its rectangle as their parent"
 _META = ("split", "width", "height", "attributes")
 
@@ -121,6 +120,9 @@ class _File:
         if not isinstance(self.rows, list):
             raise InputError(path, "not a Label Studio file: no list of tasks")
 
+        rows = (row for row in self.rows if isinstance(row, dict))
+        self.counted = only_count([row.get("id") for row in rows])
+
     def records(self) -> Iterator[AnnotatedImage]:
         seen: set[int] = set()
         ids: set[str] = set()
@@ -156,8 +158,11 @@ class _File:
             raise ValueError("a task without data; export as JSON, not JSON-MIN")
         kind, chosen = self._chosen(row, tally)
         rows = (entry(chosen, "result", list, "a list") or []) if chosen is not None else []
+        people = any((chosen or {}).get(key) for key in ("completed_by", "lead_time"))
+        tally.aside("annotations say whose they are and when made, which is not kept", people)
+        tally.aside("tasks have other data than the photo, which is not kept", len(row["data"]) > 1)
         where = f"[{number}].{kind}"
-        results = parse_results(rows, where, self.first_pixel, tally)
+        results = parse_results(rows, where, self.first_pixel, tally, partial(self._size, row))
         return _Task(number, row, results, kind.startswith("predictions"))
 
     def _chosen(self, row: dict[str, Any], tally: Tally) -> tuple[str, dict[str, Any] | None]:
@@ -200,11 +205,16 @@ class _File:
             split=entry(meta, "split", str, "a word"),
             root=str(self.root),
             attributes=others | task.results.answers,
+            id=id_in(task.row.get("id"), self.counted),
         )
+
+    def _size(self, row: dict[str, Any]) -> tuple[int, int] | None:
+        path = self._photo(row)
+        return photo_size(AnnotatedImage(path, root=str(self.root)))
 
     def _photo(self, row: dict[str, Any]) -> str:
         """The photo's path; the prefix that Label Studio gives to uploads is taken away."""
-        path, bare = _path_of(row)
+        path, bare = path_of(row)
         folder = self.path.parent
         if self.root is None:
             self.root = first_root([folder, folder / "images"], bare)
@@ -216,31 +226,6 @@ def _by(annotation: dict[str, Any], annotator: str) -> bool:
     who = annotation.get("completed_by")
     names = [who.get("id"), who.get("email")] if isinstance(who, dict) else [who]
     return annotator in [str(name) for name in names if name is not None]
-
-
-def _path_of(row: dict[str, Any]) -> tuple[str, str]:
-    """The photo's path as the task has it, and without the prefix of uploads."""
-    data, upload = row["data"], row.get("file_upload")
-    value = data.get("image")
-    if not isinstance(value, str):
-        words = [word for word in data.values() if isinstance(word, str)]
-        photos = [w for w in words if urlsplit(w).path.lower().endswith(PHOTO_SUFFIXES)]
-        value = (photos or words or [""])[0]
-    if value.startswith("data:"):
-        raise ValueError("the photo lies in the task itself; its name is not known")
-    parts = urlsplit(value)
-    if "/data/local-files/" in parts.path:
-        path = photo_name(parse_qs(parts.query).get("d", [""])[0])
-        return path, path
-    uploaded = upload if isinstance(upload, str) else ""
-    if uploaded or "/data/upload/" in parts.path:
-        name = uploaded or unquote(parts.path)
-        path = photo_name(PurePosixPath(name).name)
-        return path, _UPLOADED.sub("", path, count=1)
-    if (parts.scheme and parts.netloc) or value.startswith("/"):
-        value = PurePosixPath(unquote(parts.path)).name
-    path = photo_name(value)
-    return path, path
 
 
 def holds_attribute(name: str, value: object, face: Face) -> bool:
@@ -260,7 +245,7 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
     """
     config = target.with_name(f"{target.stem}.label-config.xml")
     check_writable(config, options.overwrite)
-    writer = _Writer(target, options.base(CAPABILITIES.index_base))
+    writer = _Writer(target, options)
     with replacing_text(target, options.overwrite) as stream:
         stream.write("[")
         for number, image in enumerate(images):
@@ -269,16 +254,18 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
     write_text(config, writer.config(), options.overwrite)
     if writer.made:
         options.note(f"{writer.made} faces without a box got that of their points, marked so")
+    options.tell({"ids of photos are taken, or no numbers: others stand for them": writer.ids.lost})
     return [target, config]
 
 
 class _Writer:
     """Writes task after task, and remembers the labels for the labelling interface."""
 
-    def __init__(self, target: Path, first_pixel: int) -> None:
-        self.target, self.first_pixel = target, first_pixel
+    def __init__(self, target: Path, options: WriteOptions) -> None:
+        self.target, self.first_pixel = target, options.base(CAPABILITIES.index_base)
         self.made = 0
-        self._classes = FaceClasses()
+        self.ids = Numbers(1)
+        self._classes = FaceClasses(options.schemes)
 
     def task(self, image: AnnotatedImage) -> str:
         name = check_name(image.path, self.target)
@@ -305,7 +292,8 @@ class _Writer:
             meta |= {"width": size[0], "height": size[1]}
         held = {k: v for k, v in image.attributes.items() if holds_image_attribute(k, v)}
         meta |= {"attributes": held} if held else {}
-        task = {
+        task: dict[str, Any] = {} if image.id is None else {"id": self.ids.of(image.id)}
+        task |= {
             "data": {"image": _LOCAL + quote(name)},
             "annotations": [made] if image.faces and not auto else [],
             "predictions": [made] if auto else [],

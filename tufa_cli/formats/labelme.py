@@ -23,8 +23,17 @@ import numpy as np
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, AnnotatedImage, Face
 from tufa_cli.errors import InputError
-from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions, states
+from tufa_cli.formats._base import (
+    EVERYTHING,
+    ReadOptions,
+    Sniff,
+    Tally,
+    WriteOptions,
+    records_of,
+    states,
+)
 from tufa_cli.formats._drafts import (
+    OF_POINTS,
     Draft,
     Point,
     box_drawn,
@@ -104,15 +113,7 @@ class _Folder:
 
     def records(self) -> Iterator[AnnotatedImage]:
         seen: set[int] = set()
-        for path in self.files:
-            try:
-                image = self._image(path, load_json(path))
-            except InputError as error:
-                self.options.failed(error)
-                continue
-            except ValueError as error:
-                self.options.failed(InputError(path, str(error)))
-                continue
+        for image in records_of(self.files, self._image, self.options):
             self.tally.aside("photos are named more than once", hash(image.path) in seen)
             seen.add(hash(image.path))
             yield image
@@ -129,10 +130,14 @@ class _Folder:
                 continue
             yield from names_in(drafts, label)
 
-    def _image(self, path: Path, data: Any) -> AnnotatedImage:
+    def _image(self, path: Path) -> AnnotatedImage:
+        data = load_json(path)
         drafts, problems = self._drafts(data, self.tally)
         for problem in problems:
             self.options.failed(InputError(path, problem))
+        self.tally.aside(
+            "files hold the photo itself, which is not kept", bool(data.get("imageData"))
+        )
         root, photo = self._photo(path, data)
         faces = faces_of(drafts, self.orders, path, self.options, self.tally, _GROUP_HINT)
         flags = entry(data, "flags", dict, "an object") or {}
@@ -194,6 +199,8 @@ class _Folder:
 
     def _add(self, draft: Draft, shape: dict[str, Any], tally: Tally) -> None:
         label = shape.get("label")
+        if type(label) is int:  # what scripts write that number the points
+            label = str(label)
         if not isinstance(label, str) or not label.strip():
             raise ValueError("label is missing")
         kind = shape.get("shape_type")
@@ -206,6 +213,8 @@ class _Folder:
             state = OCCLUDED if flags.get("occluded") is True else state
             score = one_number(shape.get("score"), "score")
             draft.points.append(Point(name, x, y, state, score))
+            others = bool(without(flags, ("occluded",)) or shape.get("description"))
+            tally.aside(OF_POINTS, others or bool(shape.get("attributes")))
         elif kind == "rectangle" and draft.box is None:
             places = np.array(self._places(shape))
             if len(places) not in (2, 4):
@@ -272,7 +281,7 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
 
     ``target`` ending in .json is the file of the one photo there is. Raises OutputError.
     """
-    writer = _Writer(target, options.base(CAPABILITIES.index_base))
+    writer = _Writer(target, options)
     return write_photo_files(
         images, target, SUFFIXES[0], options.overwrite, writer.lines, empty=True
     )
@@ -281,14 +290,15 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
 class _Writer:
     """The text of one photo's file."""
 
-    def __init__(self, target: Path, first_pixel: int) -> None:
-        self.target, self.first_pixel = target, first_pixel
+    def __init__(self, target: Path, options: WriteOptions) -> None:
+        self.target, self.schemes = target, options.schemes
+        self.first_pixel = options.base(CAPABILITIES.index_base)
 
     def lines(self, image: AnnotatedImage) -> list[str]:
         size = photo_size(image)
         held = {k: v for k, v in image.attributes.items() if holds_image_attribute(k, v)}
         flags = {key: value for key, value in held.items() if isinstance(value, bool)}
-        classes = FaceClasses()
+        classes = FaceClasses(self.schemes)
         data: dict[str, Any] = {
             "version": VERSION,
             "flags": flags,

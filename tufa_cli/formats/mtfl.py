@@ -13,16 +13,9 @@ import numpy as np
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, written_points
-from tufa_cli.formats._files import (
-    check_name,
-    decimals,
-    head_lines,
-    is_number,
-    numbers,
-    sniff_any,
-    write_lines,
-)
+from tufa_cli.formats._files import check_name, head_lines, sniff_any, write_lines
 from tufa_cli.formats._lists import SUFFIXES, read_rows, whole, whole_value
+from tufa_cli.formats._numbers import decimals, is_number, numbers
 
 NAME = "mtfl"
 TITLE = "MTFL training.txt, 5 points, one face a line, 1-based"

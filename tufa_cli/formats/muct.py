@@ -25,16 +25,15 @@ from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOption
 from tufa_cli.formats._csv import SUFFIXES, column_names, fields, line_of
 from tufa_cli.formats._files import (
     check_name,
-    decimals,
     first_root,
     is_photo,
     list_files,
-    numbers,
     photo_name,
     sniff_any,
     write_lines,
 )
-from tufa_cli.formats._lists import PhotoRows, whole_value
+from tufa_cli.formats._lists import PhotoRows, Repeats, whole_value
+from tufa_cli.formats._numbers import decimals, numbers
 from tufa_cli.formats._text import text_lines
 
 NAME = "muct"
@@ -67,11 +66,13 @@ def sniff(path: Path) -> Sniff:
 
 def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     """One record per row; photos are looked for in ``jpg``, ``images`` and beside the table."""
+    repeats = Repeats()
     for file in list_files(source, SUFFIXES, _sniff_file):
-        yield from _read_file(file, options)
+        yield from _read_file(file, options, repeats)
+    repeats.tell(source, options)  # the authors' folder has one table in two ways of counting
 
 
-def _read_file(file: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
+def _read_file(file: Path, options: ReadOptions, repeats: Repeats) -> Iterator[AnnotatedImage]:
     count = _count(file, options)
     centred = _is_centred(file, count)
     if centred:
@@ -79,7 +80,9 @@ def _read_file(file: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
     first_pixel = options.base(CAPABILITIES.index_base)
     root = options.root
     mirrored = 0
-    for rows in PhotoRows(file, _name, header=1):
+    photos = PhotoRows(file, _name, header=1)
+    repeats.add(photos)
+    for rows in photos:
         try:
             (line, text), *again = rows
             if again:
@@ -144,7 +147,7 @@ def _parse(text: str, count: int) -> tuple[str, NDArray[np.float64], int]:
         raise ValueError(f"expected {2 * count + 2} cells, found {len(cells)}")
     if not cells[0]:
         raise ValueError("the name of the photo is missing")
-    if not re.fullmatch("[0-9a-fA-F]{1,15}", cells[1]):
+    if not re.fullmatch("(0[xX])?[0-9a-fA-F]{1,15}", cells[1]):
         raise ValueError(f"tag '{cells[1][:40]}' is not a hexadecimal number")
     values = np.array(numbers(cells[2:]), dtype=np.float64).reshape(-1, 2)
     return cells[0], values, int(cells[1], 16)

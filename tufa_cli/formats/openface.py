@@ -16,8 +16,9 @@ from pathlib import Path
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
-from tufa_cli.formats._files import PhotoFinder, list_files, number, sniff_any
+from tufa_cli.formats._files import PhotoFinder, list_files, sniff_any
 from tufa_cli.formats._lists import whole
+from tufa_cli.formats._numbers import number
 from tufa_cli.formats._pts import folder_of
 from tufa_cli.formats._tables import (
     Table,

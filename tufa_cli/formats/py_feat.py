@@ -17,8 +17,9 @@ import numpy as np
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
-from tufa_cli.formats._files import list_files, numbers, sniff_any
+from tufa_cli.formats._files import list_files, sniff_any
 from tufa_cli.formats._lists import whole
+from tufa_cli.formats._numbers import numbers
 from tufa_cli.formats._photo_names import common_folder, stored_name
 from tufa_cli.formats._tables import (
     Table,

@@ -1,7 +1,8 @@
 """RetinaFace's ``label.txt`` for WIDER FACE: ``# photo``, then one face a line, 0-based.
 
 ``x y w h``, five times ``x y flag`` (image-left eye first), and a blur figure. Flags: 0 visible,
-1 occluded, -1 (with -1 -1 for the place) not labelled. A blur of -1 is one that is not known.
+1 occluded, -1 (with -1 -1 for the place) not labelled. A blur of -1 is one that is not known. The
+list of WIDER FACE's validation part has rows of ``x y w h`` alone: boxes without points.
 """
 
 from __future__ import annotations
@@ -16,18 +17,17 @@ from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, F
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
 from tufa_cli.formats._files import (
+    PHOTO_SUFFIXES,
     check_name,
-    decimals,
     first_root,
     head_lines,
-    is_number,
     list_files,
-    number,
     photo_name,
     read_lines,
     sniff_any,
     write_lines,
 )
+from tufa_cli.formats._numbers import decimals, is_number, number
 
 NAME = "retinaface"
 TITLE = "RetinaFace label.txt, boxes and 5 points, 0-based"
@@ -57,13 +57,14 @@ def _sniff_file(path: Path) -> Sniff:
         return Sniff(False, reason, near=True)
     if not rows and len(lines) > 1:
         return Sniff(False, "comments only")
-    if rows and (len(rows[0]) != 20 or not all(map(is_number, rows[0]))):
+    boxes = bool(rows) and len(rows[0]) == 4 and lines[0].lower().endswith(PHOTO_SUFFIXES)
+    if rows and (not (boxes or len(rows[0]) == 20) or not all(map(is_number, rows[0]))):
         return Sniff(False, "its first row is not 20 numbers")
-    return Sniff(True, "'# photo' and rows of 20 numbers")
+    return Sniff(True, f"'# photo' and rows of {4 if boxes else 20} numbers")
 
 
 def sniff(path: Path) -> Sniff:
-    """Yes for a text that begins ``# photo`` and has rows of 20 numbers."""
+    """Yes for a text that begins ``# photo`` and has rows of 20 numbers, or of a box's 4."""
     return sniff_any(path, SUFFIXES, _sniff_file)
 
 
@@ -113,11 +114,12 @@ def _roots(file: Path) -> list[Path]:
 
 def _face(text: str, options: ReadOptions) -> Face:
     tokens = text.split()
-    if len(tokens) != 20:
+    if len(tokens) not in (4, 20):
         raise ValueError(
             f"expected 20 numbers (box, 5 points with flag, blur), found {len(tokens)}"
         )
     values = [number(token) for token in tokens]
+    values += [-1.0] * (20 - len(values))
     first_pixel = options.base(CAPABILITIES.index_base)
     rows = np.array(values[4:19], dtype=np.float64).reshape(5, 3)
     visibility = []

@@ -13,7 +13,8 @@ import numpy as np
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, written_points
-from tufa_cli.formats._files import FAR_PX, read_bytes, sniff_any
+from tufa_cli.formats._files import read_bytes, sniff_any
+from tufa_cli.formats._numbers import FAR_PX
 from tufa_cli.formats._pts import MOST_BYTES, SUFFIXES, faces_in_files, folder_of, write_face_files
 from tufa_cli.writing import write_bytes
 

@@ -17,8 +17,25 @@ from typing import Any
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage
 from tufa_cli.errors import InputError
-from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, Tally, WriteOptions
-from tufa_cli.formats._drafts import Draft, Point, corners_box, faces_of, names_in, visibility_in
+from tufa_cli.formats._base import (
+    EVERYTHING,
+    ReadOptions,
+    Sniff,
+    Tally,
+    WriteOptions,
+    records_of,
+)
+from tufa_cli.formats._drafts import (
+    OF_BOXES,
+    OF_PEOPLE,
+    OF_POINTS,
+    Draft,
+    Point,
+    corners_box,
+    faces_of,
+    names_in,
+    visibility_in,
+)
 from tufa_cli.formats._files import (
     check_name,
     inside,
@@ -30,6 +47,7 @@ from tufa_cli.formats._json import (
     dump_json,
     entry,
     from_text,
+    json_lacks,
     load_json,
     numbers,
     one_number,
@@ -39,10 +57,12 @@ from tufa_cli.formats._names import (
     NAMES_SETTING,
     Orders,
     Told,
+    tells_class,
 )
 from tufa_cli.formats._photo_files import Places
 from tufa_cli.formats._supervisely_write import (
     NESTED,
+    PHOTOS,
     TOP,
     SuperviselyWriter,
     holds_attribute,
@@ -96,7 +116,9 @@ def sniff(path: Path) -> Sniff:
     """Yes for a project's folder (meta.json and ann folders), a dataset of it, or its meta.json."""
     project = _project(path)
     if project is None:
-        return Sniff(False, f"no {META} in the folder or above it")
+        alone = path.suffix.lower() == ".json" and path.is_file()
+        near = alone and json_lacks(path, b"{", ("objects", "classTitle", "size")) is None
+        return Sniff(False, f"no {META} in the folder or above it", near=near)
     try:
         data = load_json(project / META)
     except InputError as error:
@@ -121,6 +143,7 @@ class _Class:
 
     def __init__(self, row: dict[str, Any]) -> None:
         self.title = str(row.get("title"))
+        self.shape = row.get("shape")
         config = row.get("geometry_config")
         nodes = config.get("nodes") if isinstance(config, dict) else None
         self.names: dict[str, str] = {}
@@ -146,16 +169,7 @@ class _Project:
         self.orders = Orders(options, self._survey)
 
     def records(self) -> Iterator[AnnotatedImage]:
-        for path in self.files:
-            try:
-                image = self._image(path, load_json(path))
-            except InputError as error:
-                self.options.failed(error)
-                continue
-            except ValueError as error:
-                self.options.failed(InputError(path, str(error)))
-                continue
-            yield image
+        yield from records_of(self.files, self._image, self.options)
         self.tally.close(self.folder, self.options)
 
     def _survey(self, label: str | frozenset[str] | None) -> Iterator[str]:
@@ -166,7 +180,8 @@ class _Project:
             except (InputError, ValueError):
                 continue
 
-    def _image(self, path: Path, data: Any) -> AnnotatedImage:
+    def _image(self, path: Path) -> AnnotatedImage:
+        data = load_json(path)
         drafts, problems = self._drafts(data, self.tally)
         for problem in problems:
             self.options.failed(InputError(path, problem))
@@ -196,7 +211,7 @@ class _Project:
         in_folders = photo_path("/".join([*folders, name]))
         bare = photo_path("/".join([*folders[1:], name])) if folders[:1] == [TOP] else in_folders
         root = self.options.root or self.folder
-        for candidate in ("/".join([*dataset, "img", name]), in_folders, bare):
+        for candidate in ("/".join([*dataset, PHOTOS, name]), in_folders, bare):
             if is_photo(root / candidate):
                 return root, candidate
         return root, bare
@@ -215,6 +230,13 @@ class _Project:
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
                 kind, key = row.get("geometryType"), row.get("instance")
+                if kind is None:  # annotations of the first versions leave it to the class
+                    known = self.classes.get(str(row.get("classTitle")))
+                    kind = None if known is None else known.shape
+                tally.aside(OF_PEOPLE, bool(row.get("labelerLogin")))
+                tally.aside(
+                    "objects have a description, which is not kept", bool(row.get("description"))
+                )
                 key = str(key) if key is not None else None
                 if kind == "graph":
                     graphs.append((key, self._graph(row, where)))
@@ -248,7 +270,8 @@ class _Project:
         scheme = tags.pop("scheme", None)
         if not isinstance(scheme, (str, type(None))):
             raise ValueError("the tag scheme is not a name")
-        draft.told = Told(title, scheme, declared=known.ordered)
+        several = sum(bool(found.names) for found in self.classes.values()) > 1
+        draft.told = Told(title, scheme, declared=known.ordered, several=several)
         draft.score = one_number(tags.pop("confidence", None), "the tag confidence")
         draft.attributes = tags
         for identity, node in nodes.items():
@@ -271,6 +294,7 @@ class _Project:
             raise ValueError(f"a point with {1 + len(rest)} places")
         name, state = visibility_in(entry(row, "classTitle", str, "a word") or "")
         draft.points.append(Point(name, x, y, state))
+        self.tally.aside(OF_POINTS, bool(row.get("tags")))
         draft.source = "auto" if row.get("nnCreated") is True else "manual"
 
     def _box(
@@ -290,6 +314,8 @@ class _Project:
         if not mine or mine[0].box is not None:
             tally.aside("rectangles belong to no face")
             return
+        label = str(row.get("classTitle")).removesuffix(" box")
+        tally.aside(OF_BOXES, label != mine[0].told.label and tells_class(label))
         mine[0].box = corners_box(*corners[0], *corners[1])
         mine[0].attributes = _tags(row) | mine[0].attributes
 
@@ -340,7 +366,7 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
 
     Raises OutputError.
     """
-    writer = SuperviselyWriter(target, options.base(CAPABILITIES.index_base))
+    writer = SuperviselyWriter(target, options.base(CAPABILITIES.index_base), options.schemes)
     files = []
     places = Places(target)
     with filling(target, options.overwrite) as staged:

@@ -107,7 +107,7 @@ class _File:
         self.tally = Tally()
         self.data: dict[str, Any] | None = None
         if path.suffix.lower() != ".csv":
-            self.data = _load(path)
+            self.data = _load(path, options)
 
     def records(self) -> Iterator[AnnotatedImage]:
         root = self.options.root
@@ -149,9 +149,11 @@ class _File:
                 options.failed(InputError(self.path, f"'{key[:60]}': {error}"))
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path, options: ReadOptions) -> dict[str, Any]:
     data = load_json(path)
     if isinstance(data, dict) and isinstance(data.get("_via_img_metadata"), dict):
+        if data.get("_via_settings") or data.get("_via_attributes"):
+            options.note(f"{path}: the project's settings and its list of attributes are not kept")
         data = data["_via_img_metadata"]
     if not isinstance(data, dict):
         raise InputError(path, "not a VIA file: no object")
@@ -244,7 +246,7 @@ def holds_image_attribute(name: str, value: object) -> bool:
 
 def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """VIA 2's CSV where ``target`` ends in .csv, else its JSON; raises OutputError."""
-    writer = _Writer(target, options.base(CAPABILITIES.index_base))
+    writer = _Writer(target, options)
     as_csv = target.suffix.lower() == ".csv"
     with replacing_text(target, options.overwrite) as stream:
         stream.write(",".join(COLUMNS) + "\n" if as_csv else "{")
@@ -262,10 +264,10 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
 class _Writer:
     """Writes photo after photo."""
 
-    def __init__(self, target: Path, first_pixel: int) -> None:
-        self.target, self.first_pixel = target, first_pixel
+    def __init__(self, target: Path, options: WriteOptions) -> None:
+        self.target, self.first_pixel = target, options.base(CAPABILITIES.index_base)
         self.made = 0
-        self._classes = FaceClasses()
+        self._classes = FaceClasses(options.schemes)
         self._keys: set[int] = set()
 
     def entry(self, image: AnnotatedImage) -> str:

@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
-from tufa_cli.formats._files import FAR_PX, PhotoFinder, inside, sniff_any, source_files
+from tufa_cli.formats._files import PhotoFinder, inside, sniff_any, source_files
 from tufa_cli.formats._layout import written
 from tufa_cli.formats._mat5 import FloatArray, mat_bytes, matrix, read_mat
+from tufa_cli.formats._numbers import FAR_PX
 from tufa_cli.writing import filling, write_bytes
 
 NAME = "300w-lp"

@@ -12,19 +12,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, written_points
-from tufa_cli.formats._digits import decimals_of
-from tufa_cli.formats._files import (
-    check_name,
-    head_lines,
-    is_number,
-    numbers,
-    sniff_any,
-    write_lines,
-)
+from tufa_cli.formats._files import check_name, head_lines, sniff_any, write_lines
 from tufa_cli.formats._lists import SUFFIXES, read_rows, whole, whole_value
+from tufa_cli.formats._numbers import array_of, decimals_of, is_number, numbers, plain_numbers
 
 NAME = "wflw"
 TITLE = "WFLW list, 98 points, one face a line, 0-based"
@@ -43,7 +37,9 @@ def _sniff_file(path: Path) -> Sniff:
     numbers = next((i for i, field in enumerate(fields) if not is_number(field)), len(fields))
     if numbers in (_COORDINATES, _LONG) and len(fields) > numbers:
         return Sniff(True, f"its first line has {numbers + 1} fields, a name last")
-    return Sniff(False, "its first line is not 206 or 196 numbers and a name")
+    reason = "its first line is not 206 or 196 numbers and a name"
+    meant = _COORDINATES - 20 < numbers < len(fields) < _LONG + 20
+    return Sniff(False, f"{reason}, but {numbers} and one" if meant else reason, near=meant)
 
 
 def sniff(path: Path) -> Sniff:
@@ -67,15 +63,17 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
 
     def parse(text: str) -> tuple[str, Face]:
         name, points, box, flags = _fields(text)
-        place = np.array(points, dtype=np.float64).reshape(-1, 2) - first_pixel
+        place = points.reshape(-1, 2)
+        if first_pixel:
+            place -= first_pixel
         if box is not None:
             box = [box[0] - first_pixel, box[1] - first_pixel, box[2] - box[0], box[3] - box[1]]
             if box[2] < 0 or box[3] < 0:
                 raise ValueError("the box's far corner lies before its near one")
-        return name, Face(
+        return name, Face.of_checked(
             place,
-            scheme=options.scheme or SCHEME,
-            box=None if box is None else np.array(box),
+            options.scheme or SCHEME,
+            box=None if box is None else array_of(box),
             attributes=dict(zip(FLAGS, flags, strict=False)),
         )
 
@@ -97,18 +95,36 @@ def _split(text: str) -> tuple[list[str], str]:
     return tokens[:count], name
 
 
+def _usual(text: str) -> tuple[str, list[str], str] | None:
+    """The coordinates, the box and flags, and the name of a row of the long form as all tools
+    write it: one space between the fields, none in the name. None for any other."""
+    points, *rest, name = text.rsplit(" ", _LONG - _COORDINATES + 1)
+    if points.count(" ") != _COORDINATES - 1 or len(rest) != _LONG - _COORDINATES:
+        return None
+    is_name = "/" in name or not is_number(name or "0")
+    return (points, rest, name) if is_name and name.isprintable() and is_number(rest[0]) else None
+
+
 def _name(text: str) -> str:
-    return _split(text)[1]
+    row = _usual(text)
+    return row[2] if row is not None else _split(text)[1]
 
 
-def _fields(text: str) -> tuple[str, list[float], list[float] | None, list[int]]:
+def _fields(text: str) -> tuple[str, NDArray[np.float64], list[float] | None, list[int]]:
+    """The name, (196,) coordinates, corners of the box, and flags; raises ValueError."""
+    row = _usual(text)
+    if row is not None:
+        points, rest, name = row
+        places = plain_numbers(f"{points} {' '.join(rest[:4])}".replace(" ", ","))
+        if places is not None:
+            flags = [whole(token, "flag") for token in rest[4:]]
+            return name, places[:_COORDINATES], places[_COORDINATES:].tolist(), flags
     tokens, name = _split(text)
-    points = numbers(tokens[:_COORDINATES])
+    places = array_of(numbers(tokens[:_COORDINATES]))
     if len(tokens) == _COORDINATES:
-        return name, points, None, []
+        return name, places, None, []
     box = numbers(tokens[_COORDINATES : _COORDINATES + 4])
-    flags = [whole(token, "flag") for token in tokens[_COORDINATES + 4 : _LONG]]
-    return name, points, box, flags
+    return name, places, box, [whole(token, "flag") for token in tokens[_COORDINATES + 4 :]]
 
 
 def holds_attribute(name: str, value: object, face: Face) -> bool:

@@ -9,7 +9,7 @@ labelled. Rows of one photo are faces of one photo.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
-from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions
+from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, one_of
 from tufa_cli.formats._csv import line_of
 from tufa_cli.formats._extract import extract_folder, extract_photo
 from tufa_cli.formats._files import (
@@ -26,14 +26,13 @@ from tufa_cli.formats._files import (
     check_name,
     first_root,
     head_lines,
-    is_number,
     list_files,
-    numbers,
     sniff_any,
     write_lines,
 )
 from tufa_cli.formats._headings import Headings, headings, other_format
 from tufa_cli.formats._names import note_names, point_names, scheme_with_names
+from tufa_cli.formats._numbers import is_number, numbers
 from tufa_cli.formats._photo_names import common_folder, stored_name
 from tufa_cli.formats._tables import (
     SUFFIXES,
@@ -109,7 +108,7 @@ class _Reading:
         if options.points not in (None, count):
             problem = f"columns for {count} points, {options.scheme} has {options.points}"
             raise InputError(table.path, problem, 1)
-        self.scheme = options.scheme or scheme_with_names(self.head.names or ())
+        self.scheme = options.scheme or scheme_with_names(self.head.names or (), options.schemes)
         if self.scheme is None:
             note_names(options, table.path, self.head.names or ())
         self.first_pixel = options.base(CAPABILITIES.index_base)
@@ -211,32 +210,30 @@ def _pixels(cell: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return values.astype(np.uint8).reshape(side, side)
 
 
-def _named(scheme: str | None, count: int) -> list[str]:
-    names = point_names(scheme, count)
-    if names == [str(i) for i in range(count)]:
-        return _pytorch(count)
+def _named(names: Sequence[str]) -> list[str]:
+    if list(names) == [str(i) for i in range(len(names))]:
+        return _pytorch(names)
     return ["image_name", *(f"{name}_{axis}" for name in names for axis in "xy")]
 
 
-def _pytorch(count: int) -> list[str]:
-    return ["image_name", *(f"part_{i}_{axis}" for i in range(count) for axis in "xy")]
+def _pytorch(names: Sequence[str]) -> list[str]:
+    return ["image_name", *(f"part_{i}_{axis}" for i in range(len(names)) for axis in "xy")]
 
 
-_STYLES: dict[str, Callable[[str | None, int], list[str]]] = {
+#: From the names of the points to the headings.
+_STYLES: dict[str, Callable[[Sequence[str]], list[str]]] = {
     "names": _named,
-    "pytorch": lambda scheme, count: _pytorch(count),
-    "udacity": lambda scheme, count: ["", *map(str, range(2 * count))],
-    "xxyy": lambda scheme, count: [
-        "image_name", *(f"{axis}_{i}" for axis in "xy" for i in range(count))
+    "pytorch": _pytorch,
+    "udacity": lambda names: ["", *map(str, range(2 * len(names)))],
+    "xxyy": lambda names: [
+        "image_name", *(f"{axis}_{i}" for axis in "xy" for i in range(len(names)))
     ],
 }  # fmt: skip
 
 
 def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions) -> list[Path]:
     """One csv with every digit of the numbers; raises OutputError for faces of different sizes."""
-    style = options.settings.get("style", "names")
-    if style not in _STYLES:
-        raise OutputError(f"style '{style[:40]}' is none of {', '.join(_STYLES)}")
+    style = one_of(options, "style", tuple(_STYLES))
     write_lines(target, _lines(images, target, options, style), options.overwrite)
     return [target]
 
@@ -250,7 +247,7 @@ def _lines(
         scheme = face.scheme if style == "names" else None
         if kind is None:
             kind = (scheme, len(face.points_px))
-            yield line_of(_STYLES[style](*kind))
+            yield line_of(_STYLES[style](point_names(*kind, options.schemes)))
         if kind != (scheme, len(face.points_px)):
             raise OutputError(
                 f"{image.path}: a face of {len(face.points_px)} points"

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Capabilities, ReadOptions, Sniff, WriteOptions, states
-from tufa_cli.formats._files import is_number, numbers, photo_size, write_lines
-from tufa_cli.formats._names import point_names, scheme_named
+from tufa_cli.formats._files import photo_size, write_lines
+from tufa_cli.formats._names import Own, known_scheme, note_class
+from tufa_cli.formats._numbers import is_number, numbers
 from tufa_cli.formats._photo_files import Places, place_of
 from tufa_cli.formats._text import text_lines
 from tufa_cli.formats._yolo import (
@@ -32,11 +33,11 @@ from tufa_cli.formats._yolo import (
     YAML_SUFFIXES,
     DataSet,
     Item,
+    absent,
     find_yaml,
     items,
     read_yaml,
 )
-from tufa_cli.schemes import get_scheme
 from tufa_cli.writing import filling
 
 NAME = "yolo-pose"
@@ -84,22 +85,31 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
 
     Rows that repeat another of the photo are left out, as Ultralytics does, and said.
     """
-    data = read_yaml(find_yaml(source))
+    data = read_yaml(find_yaml(source), options.schemes)
     if options.points not in (None, data.points):
         problem = f"kpt_shape has {data.points} points, {options.scheme} has {options.points}"
         raise InputError(data.path, problem)
     unkept = [key for key in ("kpt_names", "flip_idx") if data.raw.get(key)]
-    if unkept and options.scheme is None and None in data.schemes.values():
+    known = (known_scheme(name, data.points, options.schemes) for name in data.schemes.values())
+    if unkept and options.scheme is None and None in known:
         options.note(
             f"{data.path}: {' and '.join(unkept)} are not kept, as the points are of no known "
             "scheme; --from-scheme names one"
         )
+    for key in absent(data, options.root):
+        options.note(f"{data.path}: {key} is left out, as there is no {data.raw.get(key)}")
+    if len(data.classes) == 1 and not data.raw.get(MARK) and options.scheme is None:
+        note_class(options, data.path, *data.classes.values())
     reading = _Reading(data, options)
+    lost = 0
     for item in items(data, options.root):
+        lost += item.labels is None and not item.found
         try:
             yield reading.record(item)
         except InputError as error:
             options.failed(error)
+    if lost:
+        options.note(f"{data.path}: {lost} photos are not there, and no labels of theirs either")
     if reading.repeated:
         options.note(f"{data.path}: {reading.repeated} rows repeat another, and are left out")
 
@@ -294,7 +304,8 @@ def write(images: Iterable[AnnotatedImage], target: Path, options: WriteOptions)
             rows = list(_rows(image, first_pixel, done))
             write_lines(staged / place, rows, overwrite=False)
             files.append(target / place)
-        write_lines(staged / "data.yaml", [_yaml(done).rstrip("\n")], overwrite=False)
+        text = _yaml(done, options.schemes).rstrip("\n")
+        write_lines(staged / "data.yaml", [text], overwrite=False)
     if done.boxless:
         options.note(f"{done.boxless} faces without a box got the box of their points")
     options.note(f"the photos belong in {target / 'images'}, as the labels lie in labels")
@@ -333,7 +344,7 @@ def _fraction(value: float) -> str:
     return f"{value:.{_DECIMALS}f}".rstrip("0").rstrip(".")
 
 
-def _yaml(done: _Written) -> str:
+def _yaml(done: _Written, given: Own) -> str:
     points = done.points or 1
     names: dict[int, str] = {}
     for (scheme, own), number in done.classes.items():
@@ -348,18 +359,12 @@ def _yaml(done: _Written) -> str:
     # No "path": a relative one would count from wherever the training is started.
     text: dict[str, Any] = head | places
     text |= {"names": names or {0: "face"}, "kpt_shape": [points, 3]}
-    flip = _flip(first, points)
-    if flip is not None and {scheme for scheme, _ in done.classes} == {first}:
-        text["flip_idx"] = flip
-        text["kpt_names"] = {number: point_names(first, points) for number in names}
+    known = known_scheme(first, points, given)
+    if known is not None and {scheme for scheme, _ in done.classes} == {first}:
+        if known.has_flip:  # Ultralytics takes a whole permutation only
+            text["flip_idx"] = list(known.flip)
+        text["kpt_names"] = {number: list(known.names) for number in names}
     told = {number: own for (_, own), number in done.classes.items() if own}
     mark = {"visibility": "strict", "splits": done.splits, "schemes": schemes, "classes": told}
     text[MARK] = mark
     return yaml.safe_dump(text, sort_keys=False, allow_unicode=True, default_flow_style=None)
-
-
-def _flip(scheme: str | None, points: int) -> list[int] | None:
-    """For each point the one that takes its place in a mirrored photo, all of them."""
-    if scheme is None or scheme_named(scheme, points) is None:
-        return None
-    return list(get_scheme(scheme).flip)

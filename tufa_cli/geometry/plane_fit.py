@@ -90,6 +90,22 @@ def place(points: ArrayLike, source: ArrayLike, target: ArrayLike) -> FloatArray
     return _pairs((_complex(points) - centre) * factor + goal)
 
 
+def carried_vectors(vectors: ArrayLike, source: ArrayLike, faces: ArrayLike) -> FloatArray:
+    """Vectors (m, 2) turned and sized as the best similarity takes ``source`` (n, 2) to each face.
+
+    faces: (..., n, 2), NaN where unknown. Returns (..., m, 2); zeros for a face with fewer than
+    two different points.
+    """
+    given = np.asarray(faces, dtype=np.float64)
+    known = np.asarray(~np.isnan(given).any(axis=-1))
+    z = np.broadcast_to(_complex(source), known.shape)
+    w = _complex(np.where(known[..., None], given, 0.0))
+    count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
+    z, w = (np.where(known, x - (x * known).sum(-1, keepdims=True) / count, 0.0) for x in (z, w))
+    factor = (np.conj(z) * w).sum(axis=-1) / np.maximum((np.abs(z) ** 2).sum(axis=-1), 1e-12)
+    return _pairs(_complex(vectors) * factor[..., None])
+
+
 def constrained_field(
     shapes: Sequence[FloatArray],
     fixed: Sequence[bool],

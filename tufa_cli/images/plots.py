@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.errors import OutputError
-from tufa_cli.writing import write_bytes
+from tufa_cli.writing import check_writable, write_bytes, write_text
 
 FloatArray = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
 _WHITE, _GREY, LIGHT, BLACK = (255, 255, 255), (150, 150, 150), (225, 225, 225), (30, 30, 30)
 _FACE = (200, 200, 200)
-_UNIT = np.array([[0.0, 0.0], [1.0, 1.0]])
+UNIT = np.array([[0.0, 0.0], [1.0, 1.0]])
 #: More numbers than this cannot be read: every second, third ... point gets one.
 _MOST_NUMBERS = 500
 #: RGB; distinguishable on white also for most colour-blind readers.
@@ -47,7 +47,7 @@ def shape_picture(
     """
     canvas = np.full((size, size, 3), 255, np.uint8)
     low, high = frame if frame is not None else (points.min(axis=0), points.max(axis=0))
-    spots = _to_canvas(points, low, high, size)
+    spots = to_canvas(points, low, high, size)
     _draw_shape(canvas, spots, edges, colour)
     if numbers:
         _draw_numbers(canvas, spots, max(0.3, size / 2400))
@@ -80,11 +80,11 @@ def plane_picture(
         if outline:
             title = f"{name} on the mean face"
             faces.append(mean_face_picture(points, outline, title, size, colour, frame))
-        spots = _to_canvas(points, *frame, size)
+        spots = to_canvas(points, *frame, size)
         _draw_shape(together, spots, (), colour, radius=2)
         put_text(together, name, (12, 24 + 20 * index), 0.5, colour)
     for panel in square:
-        first, second = np.round(_to_canvas(_UNIT, *frame, size)).astype(int)
+        first, second = np.round(to_canvas(UNIT, *frame, size)).astype(int)
         cv2.rectangle(panel, first.tolist(), second.tolist(), LIGHT, 1)
     if not outline:
         return tile(square, columns=4)
@@ -108,9 +108,9 @@ def mean_face_picture(
     canvas = np.full((size, size, 3), 255, np.uint8)
     low, high = frame if frame is not None else frame_of([points, *outline])
     for line in outline:
-        fixed = np.round(_to_canvas(line, low, high, size) * 16).astype(np.int32)
+        fixed = np.round(to_canvas(line, low, high, size) * 16).astype(np.int32)
         cv2.polylines(canvas, [fixed], False, _FACE, max(2, size // 300), cv2.LINE_AA, 4)
-    spots = _to_canvas(points, low, high, size)
+    spots = to_canvas(points, low, high, size)
     _draw_shape(canvas, spots, (), colour)
     _draw_numbers(canvas, spots, max(0.3, size / 2400))
     put_text(canvas, title, (12, 26), 0.6, BLACK)
@@ -119,7 +119,7 @@ def mean_face_picture(
 
 def frame_of(shapes: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
     """Low and high corner (2,) of what holds all shapes (K, 2) and the unit square."""
-    everything = np.concatenate([*shapes, _UNIT])
+    everything = np.concatenate([*shapes, UNIT])
     return everything.min(axis=0), everything.max(axis=0)
 
 
@@ -130,6 +130,33 @@ def tile(panels: Sequence[Picture], columns: int) -> Picture:
     filled = [*panels, *[blank] * (-len(panels) % columns)]
     rows = [np.hstack(filled[i : i + columns]) for i in range(0, len(filled), columns)]
     return np.vstack(rows)
+
+
+def check_picture(path: Path, overwrite: bool, svg: bool = False) -> None:
+    """Raise OutputError, before any work, where a picture cannot be written; svg: it may be one."""
+    check_writable(path, overwrite)
+    suffix = path.suffix.lower() or ".png"
+    if not (cv2.haveImageWriter(f"x{suffix}") or (svg and suffix == ".svg")):
+        hint = "use .png, .jpg or .svg" if svg else "use .png or .jpg"
+        raise OutputError(f"{path}: pictures cannot be written as '{suffix}'", hint)
+
+
+def write_plane(
+    path: Path,
+    anchors: Mapping[str, FloatArray],
+    edges: Mapping[str, Sequence[tuple[int, int]]],
+    overwrite: bool = False,
+    outline: Sequence[FloatArray] = (),
+    alone: bool = True,
+) -> None:
+    """Write ``plane_picture``, or the same as lines (.svg); raises OutputError."""
+    if path.suffix.lower() == ".svg":
+        from tufa_cli.images.plane_svg import plane_svg
+
+        write_text(path, plane_svg(anchors, edges, outline, alone), overwrite)
+        return
+    picture = plane_picture(anchors, edges, outline=outline, alone=alone)
+    write_picture(path, picture, overwrite)
 
 
 def write_picture(path: Path, picture: Picture, overwrite: bool = False) -> None:
@@ -144,7 +171,8 @@ def write_picture(path: Path, picture: Picture, overwrite: bool = False) -> None
     write_bytes(path, data.tobytes(), overwrite)
 
 
-def _to_canvas(points: FloatArray, low: FloatArray, high: FloatArray, size: int) -> FloatArray:
+def to_canvas(points: FloatArray, low: FloatArray, high: FloatArray, size: int) -> FloatArray:
+    """(K, 2) points to pixels of a square of ``size``, in which what lies in the frame has room."""
     margin = 0.07 * size
     extent = float(max((high - low).max(), 1e-9))
     centre = (low + high) / 2
@@ -167,16 +195,29 @@ def _draw_shape(
 
 
 def _draw_numbers(canvas: Picture, spots: FloatArray, scale: float) -> None:
-    """Numbers beside the points, each pushed away from the nearest other point."""
+    def size(text: str) -> tuple[float, float]:
+        (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+        return width, height
+
+    for index, centre in number_places(spots, size):
+        width, height = size(str(index))
+        at = (centre[0] - width / 2, centre[1] + height / 2)
+        put_text(canvas, str(index), at, scale, BLACK)
+
+
+def number_places(
+    spots: FloatArray, size: Callable[[str], tuple[float, float]]
+) -> Iterator[tuple[int, FloatArray]]:
+    """Where numbers are centred, (2,) pixels, beside (K, 2) points: away from the nearest other.
+
+    size: width and height of a text in pixels.
+    """
     for index in range(0, len(spots), 1 + (len(spots) - 1) // _MOST_NUMBERS):
         spot = spots[index]
         away = spot - np.delete(spots, index, axis=0)
         distance = np.linalg.norm(away, axis=1) if len(away) else np.array([1.0])
         direction = away[distance.argmin()] / max(distance.min(), 1e-9) if len(away) else (1, 0)
-        text = str(index)
-        (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-        centre = spot + np.asarray(direction) * (5 + max(width, height) / 2)
-        put_text(canvas, text, (centre[0] - width / 2, centre[1] + height / 2), scale, BLACK)
+        yield index, spot + np.asarray(direction) * (5 + max(size(str(index))) / 2)
 
 
 def put_text(

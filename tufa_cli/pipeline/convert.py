@@ -194,18 +194,28 @@ class Target:
         return "" if self.part is None else f"{self.part}: "
 
 
+def lost_of(part: Target, format: str, missing: MissingPolicy) -> Losses:
+    """What a format cannot hold of a part's photos."""
+    losses = Losses(get_format(format), missing)
+    for image in part.images:
+        losses.add(image)
+    return losses
+
+
 def write_parts(
     parts: Sequence[Target],
     format: str,
     on_note: Callable[[str], None],
     *,
     overwrite: bool,
+    counted: Sequence[Losses],
     **options: Any,
 ) -> list[WriteReport]:
     """Write every part, or, where one cannot be written, none.
 
-    options: of ``formats.write``. With ``overwrite`` the parts before one that fails may have
-    replaced other files: they stay, and ``on_note`` is told. Raises TufaError.
+    counted: what is lost of each. options: of ``formats.write``. With ``overwrite`` the parts
+    before one that fails may have replaced other files: they stay, and ``on_note`` is told. Raises
+    TufaError.
     """
     outputs = [part.output for part in parts if part.output is not None]
     for output in outputs:
@@ -215,8 +225,8 @@ def write_parts(
     new = {place for place in places if not place.exists()}
     done: list[WriteReport] = []
     try:
-        for part, output in zip(parts, outputs, strict=True):
-            done.append(write(part.images, output, format, overwrite, **options))
+        for part, output, lost in zip(parts, outputs, counted, strict=True):
+            done.append(write(part.images, output, format, overwrite, counted=lost, **options))
     except TufaError:
         if overwrite:
             for part, _ in zip(parts, done, strict=False):

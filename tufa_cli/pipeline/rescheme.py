@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
-from tufa_cli.errors import InputError, TufaError
+from tufa_cli.errors import InputError, TufaError, UsageError
 from tufa_cli.formats import choose_format, get_format, read
 from tufa_cli.pipeline.peek import PeekedSource
 from tufa_cli.schemes import Scheme, get_scheme
@@ -30,7 +30,7 @@ UNASKED, NAMED, SAME, CONVERTED = "unasked", "named", "same", "converted"
 
 #: How a point was made (Transfer.how) to the word of the report.
 KINDS = {POINT: "exact", MEAN: "exact", CURVE: "interpolated", TABLE: "table"}
-PREDICTED = "predicted"
+PREDICTED, MOVED = "predicted", "moved"
 
 _FROM_HINT = "--from-scheme names the scheme of SOURCE"
 
@@ -41,8 +41,9 @@ OnError = Callable[[InputError], None]
 class Link:
     """The way from one scheme to the target, and how many faces went it (whoever moves counts).
 
-    way: what the labels tell. kinds: (K target) "exact", "interpolated", "table", "predicted" or
-    None for a point that cannot be had. same: whether nothing is to do.
+    way: what the labels tell. kinds: (K target) "exact", "interpolated", "moved" (either, then by
+    habits), "table", "predicted" or None for a point that cannot be had. same: whether nothing is
+    to do.
     """
 
     way: Transfer
@@ -65,7 +66,7 @@ class Link:
             ]
 
         report: dict[str, Any] = {"from": source.name, "to": target.name, "faces": self.faces}
-        for kind in ("exact", "interpolated", TABLE, PREDICTED):
+        for kind in ("exact", "interpolated", MOVED, TABLE, PREDICTED):
             report[kind] = listed(self.points(kind), target)
         report["missing"] = listed(self.points(None), target)
         unused = [] if PREDICTED in self.kinds else self.way.unused
@@ -136,7 +137,8 @@ class Rescheme:
 
     target: the scheme wanted, or None. source: the scheme of the source's labels, whatever its
     format says. table: an index table instead of part and t. model: a network instead of the
-    labels. partial: points that cannot be had are missing instead of an error.
+    labels. partial: points that cannot be had are missing instead of an error. habits: points are
+    moved by what the annotators of both schemes do differently (``schemes.habits``).
 
     Where a source does not tell its scheme and nothing else says that it is another, ``target``
     names it, and nothing is converted. readings, links: what was done, for ``report``.
@@ -147,6 +149,7 @@ class Rescheme:
     table: Table | None = None
     model: Relabels | None = None
     partial: bool = False
+    habits: bool = False
     readings: list[Reading] = field(default_factory=list)
     links: dict[str, Link] = field(default_factory=dict)
 
@@ -154,10 +157,15 @@ class Rescheme:
         if self.table is None:
             return
         if self.target is None and self.table.target is None:
-            raise TufaError(
+            raise UsageError(
                 f"{self.table.name} does not say which scheme it makes", "name it with --scheme"
             )
         self.target = self.target or get_scheme(str(self.table.target))
+
+    @property
+    def schemes(self) -> list[Scheme]:
+        """Those that were given, which may be no shipped ones."""
+        return [scheme for scheme in (self.target, self.source) if scheme is not None]
 
     def read(
         self,
@@ -180,6 +188,7 @@ class Rescheme:
         reading = Reading(str(path))
         self.readings.append(reading)
         callbacks = {"on_error": on_error, "on_note": on_note}
+        options["schemes"] = self.schemes
         if self.target is None or self.source is not None:
             reading.decision = UNASKED if self.source is None else NAMED
             images = read(path, format, self.source, **callbacks, **options)
@@ -269,10 +278,17 @@ class Rescheme:
         if self.model is not None:
             return Link(transfer(source, target), (PREDICTED,) * len(target))
         table = self.table
-        way = transfer(source, target) if table is None else table.transfer(source, target)
+        way = (
+            transfer(source, target, self.habits)
+            if table is None
+            else table.transfer(source, target)
+        )
         if way.missing and not self.partial:
             raise _refusal(way, table)
-        return Link(way, tuple(None if how is None else KINDS[how] for how in way.how))
+        kinds = [None if how is None else KINDS[how] for how in way.how]
+        for index in way.moved:
+            kinds[index] = MOVED
+        return Link(way, tuple(kinds))
 
     def _known(self, name: str | None) -> Scheme | None:
         """The scheme of that name: one that was given, or a shipped one; None for any other.
@@ -292,7 +308,8 @@ class Rescheme:
         wanted = self.target if self.target is not None else self.source
         if wanted is None:
             return None
-        by = "labels" if self.table is None else f"table {self.table.name}"
+        by = "habits" if self.habits else "labels"
+        by = by if self.table is None else f"table {self.table.name}"
         return {
             "scheme": wanted.name,
             "from_scheme": None if self.source is None else self.source.name,

@@ -39,7 +39,7 @@ class Output:
         Raises OutputError when something is there and neither ``overwrite`` nor ``resume`` is
         given, or the scheme does not fit the format; InputError when it cannot be resumed from.
         """
-        self.path, self.format = path, format
+        self.path, self.format, self._scheme = path, format, scheme
         self.lost: tuple[str, ...] = ()
         self._images: list[AnnotatedImage] = []
         self._replace = overwrite
@@ -88,7 +88,9 @@ class Output:
         if not images:
             return False
         if self._unsaved:
-            report = write(images, self.path, self.format, overwrite=self._replace)
+            report = write(
+                images, self.path, self.format, overwrite=self._replace, schemes=[self._scheme]
+            )
             self.lost = report.lost
             self._replace = True
             self._unsaved = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tufa_cli.geometry.plane_fit import close_pairs
 from tufa_cli.schemes.anchors import borrows_name, curves_of, is_on
 from tufa_cli.schemes.load import get_scheme, inspect_scheme, is_scheme_file, read_text
 from tufa_cli.schemes.model import Scheme
-from tufa_cli.schemes.parts import Meaning, mirrored
+from tufa_cli.schemes.parts import Meaning, mirrored, same
 from tufa_cli.schemes.plane import Plane
 
 FloatArray = NDArray[np.float64]
@@ -78,28 +79,31 @@ def _places(scheme: Scheme, plane: Plane) -> tuple[FloatArray, list[str], list[s
     """(n, 2) points_plane of the points that have a place, and both kinds of problems."""
     if is_on(scheme, plane):
         own = plane[scheme.name]
-        return own, [], _collapsed(scheme.names, own)
+        return own, [], _collapsed(scheme.names, scheme.meanings, own)
     curves = curves_of(plane)
     places = [curves.at(meaning) for meaning in scheme.meanings]
     lost: dict[str, list[str]] = {}
-    names, found = [], []
+    names, meanings, found = [], [], []
     for name, meaning, place in zip(scheme.names, scheme.meanings, places, strict=True):
         if place is None:
             lost.setdefault(meaning.part, []).append(name)
         else:
             names.append(name)
+            meanings.append(meaning)
             found.append(place)
     points = np.array(found).reshape(-1, 2)
     problems = [
         f"the plane has no place for {part}" + (f": {_first(members)}" if members != [part] else "")
         for part, members in lost.items()
     ]
-    return points, problems, _collapsed(tuple(names), points)
+    return points, problems, _collapsed(names, meanings, points)
 
 
-def _collapsed(names: tuple[str, ...], points: FloatArray) -> list[str]:
-    pairs = close_pairs(points, COLLAPSED)
+def _collapsed(names: Sequence[str], meanings: Sequence[Meaning], points: FloatArray) -> list[str]:
     # Points of exactly equal meaning are a mistake in the file, listed with those.
+    pairs = [
+        (i, j) for i, j in close_pairs(points, COLLAPSED) if not same(meanings[i], meanings[j])
+    ]
     listed = [f"{names[i]} and {names[j]}" for i, j in pairs[:_LISTED]]
     if not listed:
         return []

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import yaml
 
 import tufa_cli
 from tufa_cli.errors import TufaError
@@ -17,6 +19,9 @@ from tufa_cli.errors import TufaError
 if TYPE_CHECKING:
     # Python 3.10 has this name elsewhere (importlib.abc), so it is not imported at run time.
     from importlib.resources.abc import Traversable
+
+#: The parser in C, where PyYAML has it: ten times faster on thousands of points.
+YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def builtin_folder() -> Traversable:

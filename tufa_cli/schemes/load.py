@@ -28,9 +28,19 @@ import yaml
 
 from tufa_cli.errors import InputError, ProblemsError, UnknownNameError, nearest
 from tufa_cli.schemes.derive import default_name, derived_flip, derived_skeleton, told_apart
-from tufa_cli.schemes.files import builtin_names, builtin_text
+from tufa_cli.schemes.files import YAML_LOADER, builtin_names, builtin_text
 from tufa_cli.schemes.model import Scheme
-from tufa_cli.schemes.parts import Meaning, PlaceIndex, canonical, free_place, load_parts
+from tufa_cli.schemes.parts import (
+    Meaning,
+    PlaceIndex,
+    canonical,
+    free_place,
+    load_parts,
+    same,
+)
+
+#: How names begin of schemes that people ask for and that cannot ship.
+_ORDER_UNKNOWN = ("helen", "imm")
 
 _KEYS = {
     "name",
@@ -49,8 +59,6 @@ _MOST_POINTS = 10_000
 _FARTHEST = 10.0
 #: Equal mistakes of which a file has many are listed so often.
 _LISTED = 20
-#: The parser in C, where PyYAML has it: ten times faster on thousands of points.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _POINT_KEYS = {"part", "t", "from", "to", "count", "name", "names", "place"}
 
 
@@ -59,14 +67,20 @@ def get_scheme(name_or_file: str) -> Scheme:
 
     Raises UnknownNameError with the nearest names, InputError or ProblemsError for a bad file.
     """
+    if name_or_file in _own_names():
+        return builtin_scheme(name_or_file)  # without a look into the others for their aliases
     known = _by_any_name()
     if name_or_file.lower() in known:
         return builtin_scheme(known[name_or_file.lower()])
     if is_scheme_file(name_or_file):
         return read_scheme(Path(name_or_file))
-    raise UnknownNameError(
-        "scheme", name_or_file, known, "see 'tufa-cli schemes list', or give a scheme's YAML file"
-    )
+    hint = "see 'tufa-cli schemes list', or give a scheme's YAML file"
+    if name_or_file.lower().startswith(_ORDER_UNKNOWN):
+        hint = (
+            "which of its points is which is not published; where you have its labels, "
+            "docs/plane.md says how they make a scheme"
+        )
+    raise UnknownNameError("scheme", name_or_file, known, hint)
 
 
 def is_scheme_file(name_or_file: str) -> bool:
@@ -90,6 +104,11 @@ def scheme_names() -> list[str]:
 def builtin_scheme(name: str) -> Scheme:
     """A shipped scheme by its own name."""
     return parse_scheme(builtin_text(f"{name}.yaml"), f"{name}.yaml")
+
+
+@cache
+def _own_names() -> frozenset[str]:
+    return frozenset(builtin_names())
 
 
 @lru_cache(maxsize=1)
@@ -134,7 +153,7 @@ def inspect_scheme(text: str, where: str) -> tuple[Scheme, list[str]]:
     Raises InputError when the text is no YAML mapping.
     """
     try:
-        raw = yaml.load(text, Loader=_LOADER)
+        raw = yaml.load(text, Loader=YAML_LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
@@ -186,38 +205,54 @@ def _points(raw: Any, problems: list[str]) -> tuple[list[Meaning], list[str], in
     meanings: list[Meaning] = []
     names: list[str] = []
     derived: set[int] = set()
+    numbers: list[int] = []  # of the meanings; points with a mistake count too
     count = 0
     for number, entry in enumerate(raw):
-        where = f"points[{number}]"
-        if not isinstance(entry, dict):
-            problems.append(f"{where}: expected a mapping such as {{part: jaw, t: [0, 0.5, 1]}}")
-            count += 1
-            continue
-        for key in entry:
-            if key not in _POINT_KEYS:
-                problems.append(f"{where}: unknown key '{key}'")
-        if "place" in entry:
-            _free_points(entry, where, meanings, names, problems)
-            count += 1
-            continue
-        part = str(entry.get("part"))
-        if "part" not in entry:
-            problems.append(f"{where}: give a part or a place")
-        elif part not in load_parts():
-            near = nearest(part, load_parts())
-            offer = f", did you mean {' or '.join(near)}?" if near else ""
-            problems.append(f"{where}: unknown part '{part}'{offer}")
-        curve = part not in load_parts() or load_parts()[part].is_curve
-        fractions = _fractions(entry, curve, where, problems)
-        count += max(len(fractions), 1)
-        if part in load_parts() and all(0 <= t <= 1 for t in fractions):
-            given = _names(entry, fractions, where, problems)
-            derived |= set() if given else set(range(len(meanings), len(meanings) + len(fractions)))
-            meanings += [canonical(part, t) for t in fractions]
-            names += given or [default_name(part, t) for t in fractions]
+        before = len(meanings)
+        points = _entry(entry, f"points[{number}]", meanings, names, derived, problems)
+        numbers += range(count, count + len(meanings) - before)
+        count += points
     names = told_apart(names, meanings, derived)
-    problems += _doubles(meanings, names)
+    problems += _doubles(meanings, names, numbers)
     return meanings, names, count
+
+
+def _entry(
+    entry: Any,
+    where: str,
+    meanings: list[Meaning],
+    names: list[str],
+    derived: set[int],
+    problems: list[str],
+) -> int:
+    """How many points an entry has; meanings and names are added, of points without a mistake.
+
+    derived: indices of the names that nobody gave.
+    """
+    if not isinstance(entry, dict):
+        problems.append(f"{where}: expected a mapping such as {{part: jaw, t: [0, 0.5, 1]}}")
+        return 1
+    for key in entry:
+        if key not in _POINT_KEYS:
+            problems.append(f"{where}: unknown key '{key}'")
+    if "place" in entry:
+        _free_points(entry, where, meanings, names, problems)
+        return 1
+    part = str(entry.get("part"))
+    if "part" not in entry:
+        problems.append(f"{where}: give a part or a place")
+    elif part not in load_parts():
+        near = nearest(part, load_parts())
+        offer = f", did you mean {' or '.join(near)}?" if near else ""
+        problems.append(f"{where}: unknown part '{part}'{offer}")
+    curve = part not in load_parts() or load_parts()[part].is_curve
+    fractions = _fractions(entry, curve, where, problems)
+    if part in load_parts() and all(0 <= t <= 1 for t in fractions):
+        given = _names(entry, fractions, where, problems)
+        derived |= set() if given else set(range(len(meanings), len(meanings) + len(fractions)))
+        meanings += [canonical(part, t) for t in fractions]
+        names += given or [default_name(part, t) for t in fractions]
+    return max(len(fractions), 1)
 
 
 def _free_points(
@@ -243,23 +278,24 @@ def _free_points(
     meanings.append(free_place(x, y))
 
 
-def _doubles(meanings: list[Meaning], names: list[str]) -> list[str]:
-    problems = []
+def _doubles(meanings: list[Meaning], names: list[str], numbers: list[int]) -> list[str]:
+    problems: list[str] = []
     index = PlaceIndex()
-    for i, meaning in enumerate(meanings):
+    first: dict[str, Meaning] = {}
+    again: dict[str, None] = {}
+    for i, (meaning, name) in enumerate(zip(meanings, names, strict=True)):
         twin = index.find(meaning)
         if twin is not None:
-            problems.append(f"points {twin} and {i} both mean {meaning}")
+            problems.append(f"points {numbers[twin]} and {numbers[i]} both mean {meaning}")
         index.add(meaning)
+        # Names that follow from equal meanings are no mistake of their own.
+        if not same(first.setdefault(name, meaning), meaning):
+            again[name] = None
     if len(problems) > _LISTED:
         problems[_LISTED:] = [f"{len(problems) - _LISTED} more pairs of points mean the same"]
-    if not problems:
-        seen: set[str] = set()
-        for name in names:
-            if name in seen:
-                problems.append(f"point name '{name}' is used twice; give the points `names:`")
-            seen.add(name)
-    return problems
+    return problems + [
+        f"point name '{name}' is used twice; give the points `names:`" for name in again
+    ]
 
 
 def _fractions(entry: dict[str, Any], curve: bool, where: str, problems: list[str]) -> list[float]:

@@ -33,7 +33,7 @@ from tufa_cli.schemes.curves import Curves
 from tufa_cli.schemes.derive import derived_flip
 from tufa_cli.schemes.model import Scheme
 from tufa_cli.schemes.new import Draft, from_places, make_scheme
-from tufa_cli.schemes.onto_names import LooseShape, meanings_of, pins_of
+from tufa_cli.schemes.onto_names import LooseShape, meanings_of, not_known, pins_of
 from tufa_cli.schemes.parts import Meaning, canonical, free_place, load_parts
 from tufa_cli.schemes.plane import Plane
 
@@ -101,7 +101,13 @@ def place_onto(
     meanings, unknown = meanings_of(shape)
     pins, targets = pins_of(shape, meanings, curves)
     face = face_of(curves)
-    points, partner, report = _laid(shape, plane, face, pins, targets)
+    try:
+        points, partner, report = _laid(shape, plane, face, pins, targets)
+    except InputError as error:
+        if error.hint != NAME_THEM or not unknown:
+            raise
+        hint = f"{NAME_THEM}; {not_known(unknown)}"
+        raise InputError(shape.where, error.problem, hint=hint) from None
     points = np.round(points, 6)
     _check_apart(shape, points)
     draft = _draft(points, meanings, shape.names, curves, snap)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,10 @@ from tufa_cli.schemes.parts import Meaning, PlaceIndex, load_parts
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
+
+#: Of names that are no part's: how many are looked at for misspellings and listed, and how alike a
+#: misspelt one is to what was meant (difflib's ratio).
+_LOOKED_AT, _LISTED, _NEAR = 500, 8, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +75,20 @@ def _meaning(shape: LooseShape, number: int, name: str) -> Meaning | None:
         problem = f"point {number} is named '{name}': {error}"
         hint = f"did you mean {near}?" if near else "see docs/schemes.md for the parts"
         raise InputError(shape.where, problem, hint=hint) from None
+
+
+def not_known(unknown: Sequence[str]) -> str:
+    """The names that mean nothing to us in a line, those first that look misspelt."""
+    known = sorted({*load_parts(), *_point_names()})
+    meant = {
+        name: near[0]
+        for name in unknown[:_LOOKED_AT]
+        if (near := difflib.get_close_matches(name.strip().lower(), known, 1, _NEAR))
+    }
+    listed = [f"{name} (did you mean {near}?)" for name, near in meant.items()]
+    listed = (listed + [name for name in unknown if name not in meant])[:_LISTED]
+    more = f" and {len(unknown) - len(listed)} more" if len(unknown) > len(listed) else ""
+    return f"names that are no part's: {', '.join(listed)}{more}"
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import yaml
 
 from tufa_cli.errors import ProblemsError
-from tufa_cli.schemes.files import builtin_text
+from tufa_cli.schemes.files import YAML_LOADER, builtin_text
 
 #: Two fractions, or two coordinates of free places, closer than this are the same place.
 T_TOLERANCE = 1e-4
@@ -74,7 +74,7 @@ class Meaning:
 @lru_cache(maxsize=1)
 def load_parts() -> Mapping[str, Part]:
     """All parts by name, in the order of ``schemes/_parts.yaml``."""
-    raw = yaml.safe_load(builtin_text("_parts.yaml"))
+    raw = yaml.load(builtin_text("_parts.yaml"), Loader=YAML_LOADER)
     parts = {}
     for name, entry in raw.items():
         is_self = entry["mirror"] == name

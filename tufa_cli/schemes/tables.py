@@ -182,7 +182,8 @@ def _shipped() -> dict[str, Table]:
     """The tables by name.
 
     MMPose's are those of its project face6 (1.3.2), read from its configuration; source there as
-    here counts from 0. PIPNet's is the rule of its ``convert_wflw``.
+    here counts from 0. PIPNet's follows a description of its
+    ``convert_wflw``: no package carries that function, so it is not checked against the source.
     """
 
     def table(name: str, source: str, target: str, title: str, *rows: Iterable[Row]) -> Table:

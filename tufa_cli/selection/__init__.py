@@ -2,11 +2,13 @@
 
 ``lists``: photos by their names; ``merge``: several sources as one; ``where`` and ``faces``: an
 expression that keeps faces; ``sampling``: some photos by chance; ``splitting`` and ``groups``:
-parts of a data set. Nothing here depends on the order in which photos come.
+parts of a data set; ``held``: photos that wait on the disk. Nothing here depends on the order in
+which photos come.
 """
 
 from tufa_cli.selection.faces import FaceFilter
 from tufa_cli.selection.groups import GroupBy, Grouping
+from tufa_cli.selection.held import Held, hold
 from tufa_cli.selection.lists import NameIndex, Selection, photo_key, read_name_list, select
 from tufa_cli.selection.merge import merge
 from tufa_cli.selection.sampling import Sample
@@ -18,11 +20,13 @@ __all__ = [
     "FaceFilter",
     "GroupBy",
     "Grouping",
+    "Held",
     "NameIndex",
     "Part",
     "Sample",
     "Selection",
     "Split",
+    "hold",
     "merge",
     "parse_where",
     "part_path",

@@ -244,7 +244,10 @@ def _equal(value: Any, wanted: Value) -> bool:
 def _read(value: Any) -> Any:
     """A number where a value is one, or text that reads as one; true is 1."""
     if isinstance(value, (bool, int, float)):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # a whole number of hundreds of digits
+            return math.inf if value > 0 else -math.inf
     if isinstance(value, str):
         text = value.strip().lower()
         if text in ("true", "false"):

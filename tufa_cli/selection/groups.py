@@ -18,12 +18,15 @@ parted, however long the chain.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import InputError, TufaError, UnknownNameError
+from tufa_cli.selection.held import Alike, heads
 from tufa_cli.selection.lists import NameIndex, Segments, photo_key
 from tufa_cli.selection.sampling import photo_name
 
@@ -41,7 +44,7 @@ class Grouping:
     alone: photos that have no group and stand by themselves. in_vain: lines that name no photo.
     """
 
-    of: dict[str, str]
+    of: Mapping[str, str]
     alone: int = 0
     in_vain: int = 0
 
@@ -86,10 +89,12 @@ class GroupBy:
         """
         if self.way == "file":
             return self._by_file(images)
+        if self.way == "photo":
+            return Grouping(_EachAlone(images))
         names = self._names()
         joined = _Joined()
         found = False
-        for image in images:
+        for image in images if self.way == "attribute" else heads(images):
             groups = list(names(image))
             found |= bool(groups)
             joined.add(photo_name(image), groups)
@@ -102,8 +107,6 @@ class GroupBy:
 
     def _names(self) -> Callable[[AnnotatedImage], Iterable[str]]:
         """A photo to the names of its groups."""
-        if self.way == "photo":
-            return lambda image: [photo_name(image)]
         if self.way == "folder":
             return lambda image: [photo_name(image).rpartition("/")[0]]
         if self.way == "stem":
@@ -133,7 +136,7 @@ class GroupBy:
                         self.by, f"'{name}' is of group {group}, in line {line} of {known}", number
                     )
         joined = _Joined()
-        for image in images:
+        for image in heads(images):
             found = groups.get(photo_key(image))
             joined.add(photo_name(image), [found[0]] if found is not None else [])
         self._all_in(joined, self.by)
@@ -179,6 +182,31 @@ def _group_lines(path: Path) -> Iterator[tuple[int, tuple[str, str]]]:
         yield number, (name.strip(), group.strip())
 
 
+class _EachAlone(Mapping[str, str]):
+    """Photos that are their own groups; nothing of them is kept."""
+
+    def __init__(self, images: Sequence[AnnotatedImage]) -> None:
+        self._images = images
+        self._count: int | None = None
+
+    def __getitem__(self, name: str) -> str:
+        return name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(map(photo_name, heads(self._images))))
+
+    def __len__(self) -> int:
+        if self._count is None:
+            alike = Alike()
+            for image in heads(self._images):
+                alike.add(photo_name(image))
+            self._count = len(np.unique(alike.first()))
+        return self._count
+
+    def __contains__(self, name: object) -> bool:
+        return any(name == own for own in self)
+
+
 class _Joined:
     """Photos and groups as one web, of which every connected piece is a group."""
 
@@ -212,6 +240,9 @@ class _Joined:
         self._above[high] = low
 
     def grouping(self) -> Grouping:
-        of = {photo: self._top(group) for photo, group in self._photos.items()}
-        of |= {photo: _ALONE + photo for photo in self.alone}
+        """The groups; nothing may be added after that."""
+        of = self._photos
+        for photo, group in of.items():
+            of[photo] = self._top(group)
+        of.update((photo, _ALONE + photo) for photo in self.alone)
         return Grouping(of, alone=len(self.alone))

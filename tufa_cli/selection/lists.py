@@ -16,12 +16,15 @@ from __future__ import annotations
 import posixpath
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import InputError, TufaError
+from tufa_cli.selection.held import Held, heads, picked
 
 Segments = tuple[str, ...]
 
@@ -34,7 +37,7 @@ class Selection:
     unmatched: the lines of the lists that name no photo, sorted.
     """
 
-    chosen: list[AnnotatedImage]
+    chosen: Sequence[AnnotatedImage]
     unmatched: list[str]
 
     def __iter__(self) -> Iterator[AnnotatedImage]:
@@ -79,16 +82,14 @@ def select(
     A photo named by both is left out. The same photo (root and path) may come several times and
     stays so. Raises TufaError when a line names several different photos.
     """
-    kept = list(images)
+    kept = images if isinstance(images, Held) else list(images)
     index = NameIndex(kept)
     wanted, in_vain = index.find_all(include) if include is not None else (None, set())
     unwanted, idle = index.find_all(exclude) if exclude is not None else (set(), set())
-    chosen = [
-        image
-        for image in kept
-        if (wanted is None or photo_key(image) in wanted) and photo_key(image) not in unwanted
-    ]
-    return Selection(chosen, sorted(in_vain | idle))
+    keys = map(photo_key, heads(kept))
+    fits = ((wanted is None or key in wanted) and key not in unwanted for key in keys)
+    chosen = np.flatnonzero(np.fromiter(fits, dtype=bool, count=len(kept)))
+    return Selection(picked(kept, chosen), sorted(in_vain | idle))
 
 
 class NameIndex:
@@ -98,7 +99,7 @@ class NameIndex:
         self._by_path: dict[Segments, set[Segments]] = defaultdict(set)
         self._by_name: dict[str, set[Segments]] = defaultdict(set)
         self._by_stem: dict[str, set[Segments]] = defaultdict(set)
-        for image in images:
+        for image in heads(images):
             photo = photo_key(image)
             self._by_path[path_parts(image.path)].add(photo)
             self._by_name[photo[-1]].add(photo)

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import posixpath
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import TufaError
-from tufa_cli.selection.lists import Segments, path_parts, photo_key
+from tufa_cli.selection.held import Alike, Held, hold
+from tufa_cli.selection.lists import path_parts, photo_key
 
 #: Collisions that a message names.
 _MOST_NAMED = 3
-
-
-class _Record(NamedTuple):
-    """A photo, the source it comes from, and what tells it from others."""
-
-    source: str
-    image: AnnotatedImage
-    key: Segments
 
 
 def merge(
     sources: Sequence[tuple[str, Iterable[AnnotatedImage]]],
     prefix: bool = False,
     on_note: Callable[[str], None] | None = None,
-) -> list[AnnotatedImage]:
+) -> Held:
     """The photos of all sources, (name, photos) each, one source after the other.
 
     prefix: make every path begin at the folder above the photos' folders of all sources, so that
@@ -40,39 +36,67 @@ def merge(
     of all, unless they contradict each other in its size, split or attributes; ``on_note`` is
     told. Raises TufaError when two photos would have one path.
     """
-    images = [(name, image) for name, images in sources for image in images]
+    names = [name for name, _ in sources]
+    source_of, roots = array("L"), set()
+
+    def counted() -> Iterator[AnnotatedImage]:
+        for number, (_, images) in enumerate(sources):
+            for image in images:
+                source_of.append(number)
+                roots.add(image.root)
+                yield image
+
+    held = hold(counted())
     if prefix:
-        folders = {image.root: _folder(image.root) for _, image in images if image.root is not None}
+        folders = {root: _folder(root) for root in roots if root is not None}
         above = _above(folders.values()) if folders else ""
-        images = [(name, _prefixed(image, name, folders, above)) for name, image in images]
-    # Photos of an unknown folder are told apart by their source: they are surely the same in none.
-    records = [
-        _Record(name, image, photo_key(image) if image.root is not None else (name, image.path))
-        for name, image in images
-    ]
+
+        def change(number: int, image: AnnotatedImage) -> AnnotatedImage:
+            if number >= len(source_of):  # put together from others, whose paths are long enough
+                return image
+            return _prefixed(image, names[source_of[number]], folders, above)
+
+        held = held.changed(change)
+    keys, paths = Alike(), Alike()
+    for source, image in zip(source_of, held.heads(), strict=True):
+        # Photos of an unknown folder are told apart by their source: surely the same in none.
+        keys.add(*(photo_key(image) if image.root is not None else (names[source], "", image.path)))
+        paths.add(*path_parts(image.path))
+    key = keys.first()
     hint = "--prefix-sources puts the photos' folders in front of their paths"
-    _check(records, "convert one of the sources to a file of another name" if prefix else hint)
-    return _joined(records, on_note or (lambda text: None))
+    hint = "convert one of the sources to a file of another name" if prefix else hint
+    _check(held, key, paths.first(), [names[source] for source in source_of], hint)
+    return _joined(held, key, source_of, on_note or (lambda text: None))
 
 
-def _joined(records: Sequence[_Record], note: Callable[[str], None]) -> list[AnnotatedImage]:
-    """One entry for photos that several sources have one of; each at its first place."""
-    entries: dict[Segments, list[_Record]] = defaultdict(list)
-    for record in records:
-        entries[record.key].append(record)
-    joined, apart, found = 0, 0, []
-    for several in entries.values():
-        images = [record.image for record in several]
-        sources = len({record.source for record in several})
-        whole = _one_entry(images) if 1 < sources == len(images) else None
+def _joined(
+    held: Held, key: NDArray[np.int64], source_of: Sequence[int], note: Callable[[str], None]
+) -> Held:
+    """One entry for photos that several sources have one of; each at its first place.
+
+    key: (N,) of each entry, the first that is of the same photo.
+    """
+    joined = apart = 0
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(key[order]) > 0]) if len(key) else key
+    numbers: list[int | None] = order.tolist()
+    for begin, end in zip(starts.tolist(), [*starts[1:].tolist(), len(key)], strict=False):
+        if end - begin == 1:
+            continue
+        several = order[begin:end].tolist()
+        sources = len({source_of[number] for number in several})
+        whole = None
+        if 1 < sources == len(several):
+            whole = _one_entry([held[number] for number in several])
         joined += whole is not None
         apart += sources > 1 and whole is None
-        found += images if whole is None else [whole]
+        if whole is not None:
+            numbers[begin:end] = [held.add(whole), *[None] * (len(several) - 1)]
     if joined:
         note(f"photos in several sources, their faces put together: {joined}")
     if apart:
         note(f"photos in several sources whose entries differ, left as they are: {apart}")
-    return found
+    return held.at([number for number in numbers if number is not None])
 
 
 def _one_entry(images: Sequence[AnnotatedImage]) -> AnnotatedImage | None:
@@ -120,20 +144,24 @@ def _above(folders: Iterable[str]) -> str:
         ) from error
 
 
-def _check(records: Sequence[_Record], hint: str) -> None:
-    """Raise TufaError for photos of different folders with one path."""
-    first: dict[Segments, _Record] = {}
-    clashes: dict[Segments, tuple[str, str]] = {}
-    for record in records:
-        path = path_parts(record.image.path)
-        other = first.setdefault(path, record)
-        if other.source != record.source and other.key != record.key:
-            clashes.setdefault(path, (other.source, record.source))
+def _check(
+    held: Held, key: NDArray[np.int64], path: NDArray[np.int64], names: Sequence[str], hint: str
+) -> None:
+    """Raise TufaError for photos of different folders with one path.
+
+    key, path: (N,) of each entry, the first that is of the same photo, and of the same path.
+    names: of each entry, its source's.
+    """
+    clashes: dict[int, tuple[str, str]] = {}
+    for number in np.flatnonzero(key[path] != key).tolist():
+        first = int(path[number])
+        if names[first] != names[number]:
+            clashes.setdefault(first, (names[first], names[number]))
     if not clashes:
         return
     named = [
-        f"{'/'.join(path)} ({one} and {other})"
-        for path, (one, other) in list(clashes.items())[:_MOST_NAMED]
+        f"{'/'.join(path_parts(held[number].path))} ({one} and {other})"
+        for number, (one, other) in list(clashes.items())[:_MOST_NAMED]
     ]
     more = f" and {len(clashes) - len(named)} more" if len(clashes) > len(named) else ""
     count = f"{len(clashes)} photo" + ("s have" if len(clashes) > 1 else " has")

@@ -7,14 +7,16 @@ one photo does not depend on the others, on the machine or on the version of Pyt
 from __future__ import annotations
 
 import hashlib
-import heapq
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import TufaError
+from tufa_cli.selection.held import heads, picked
 from tufa_cli.selection.lists import path_parts
 
 #: ``chance`` is below this.
@@ -63,29 +65,26 @@ class Sample:
     def __str__(self) -> str:
         return f"{float(self.number):g}%" if self.percent else str(self.number)
 
-    def take(self, images: Sequence[AnnotatedImage], seed: int = 0) -> list[AnnotatedImage]:
+    def take(self, images: Sequence[AnnotatedImage], seed: int = 0) -> Sequence[AnnotatedImage]:
         """The photos of the sample in the order they came; entries of one photo stay together.
 
         A larger sample holds a smaller one of the same seed. Raises TufaError when there are not
         as many photos, or a percentage of them comes to none.
         """
-        names = {photo_name(image) for image in images}
-        wanted = self._count(len(names))
-        if wanted > len(names):
-            raise TufaError(
-                f"--sample {self}: only {len(names)} of them are there", "a percentage takes a part"
-            )
+        # A number a photo instead of its name: that two of a million names have the same is less
+        # likely than one in ten million.
+        drawn = (chance(seed, "sample", photo_name(image)) for image in heads(images))
+        chances = np.fromiter(drawn, dtype=np.uint64, count=len(images))
+        photos = np.unique(chances)
+        wanted = self._count(len(photos))
+        if wanted > len(photos):
+            problem = f"--sample {self}: only {len(photos)} of them are there"
+            raise TufaError(problem, "a percentage takes a part")
         if not wanted:
-            raise TufaError(f"--sample {self} of {len(names)} photos is none", "take more")
-        taken = set(lowest(names, wanted, seed))
-        return [image for image in images if photo_name(image) in taken]
+            raise TufaError(f"--sample {self} of {len(photos)} photos is none", "take more")
+        return picked(images, np.flatnonzero(chances <= photos[wanted - 1]))
 
     def _count(self, photos: int) -> int:
         if not self.percent:
             return int(self.number)
         return int(photos * self.number / 100 + Fraction(1, 2))
-
-
-def lowest(names: Iterable[str], count: int, seed: int) -> list[str]:
-    """The ``count`` names of the lowest chance."""
-    return heapq.nsmallest(count, names, key=lambda name: (chance(seed, "sample", name), name))

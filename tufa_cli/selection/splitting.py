@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import TufaError
 from tufa_cli.selection.groups import Grouping
+from tufa_cli.selection.held import Alike, heads, picked
 from tufa_cli.selection.sampling import CHANCES, amount, chance, photo_name
 
 #: Stands for the part's name in the name of an output.
@@ -34,7 +37,7 @@ class Part:
     """A part of a data set: its photos, in the order they came, and of how many groups."""
 
     name: str
-    images: tuple[AnnotatedImage, ...]
+    images: Sequence[AnnotatedImage]
     groups: int
 
 
@@ -88,13 +91,15 @@ class Split:
         or when some would belong to no part.
         """
         part_of = (self._by_percent if self.percent else self._by_count)(groups, seed)
-        chosen: dict[str, list[AnnotatedImage]] = {name: [] for name in self.parts}
-        names: dict[str, set[str]] = {name: set() for name in self.parts}
-        for image in images:
+        names, alike = list(self.parts), Alike()
+        place = {name: number for number, name in enumerate(names)}
+        chosen = np.empty(len(images), dtype=np.uint8 if len(names) < 256 else np.int64)
+        for number, image in enumerate(heads(images)):
             group = groups.of[photo_name(image)]
-            chosen[part_of[group]].append(image)
-            names[part_of[group]].add(group)
-        empty = [name for name, photos in chosen.items() if not photos]
+            chosen[number] = place[part_of(group)]
+            alike.add(group)
+        members = [np.flatnonzero(chosen == number) for number in range(len(names))]
+        empty = [name for name, photos in zip(names, members, strict=True) if not len(photos)]
         if empty:
             raise TufaError(
                 f"no photo for the part{'s' if len(empty) > 1 else ''} {' and '.join(empty)}: "
@@ -102,14 +107,20 @@ class Split:
                 "another --seed, numbers of photos instead of percentages, or smaller groups "
                 "(--group-by)",
             )
-        return [Part(name, tuple(chosen[name]), len(names[name])) for name in self.parts]
+        first = alike.first()
+        return [
+            Part(name, picked(images, photos), len(np.unique(first[photos])))
+            for name, photos in zip(names, members, strict=True)
+        ]
 
-    def _by_percent(self, groups: Grouping, seed: int) -> dict[str, str]:
+    def _by_percent(self, groups: Grouping, seed: int) -> Callable[[str], str]:
         ends = list(self._ends())
-        return {
-            group: next(name for name, end in ends if chance(seed, "split", group) < end)
-            for group in set(groups.of.values())
-        }
+
+        def part_of(group: str) -> str:
+            place = chance(seed, "split", group)
+            return next(name for name, end in ends if place < end)
+
+        return part_of
 
     def _ends(self) -> Iterator[tuple[str, Fraction]]:
         """Each part's name and where it ends on the line of chances."""
@@ -119,7 +130,7 @@ class Split:
             end += rest if size is None else size
             yield name, end * CHANCES / 100
 
-    def _by_count(self, groups: Grouping, seed: int) -> dict[str, str]:
+    def _by_count(self, groups: Grouping, seed: int) -> Callable[[str], str]:
         photos: dict[str, int] = defaultdict(int)
         for group in groups.of.values():
             photos[group] += 1
@@ -145,7 +156,7 @@ class Split:
                 "give one part the size 'rest', or percentages that add up to 100; "
                 "--sample takes fewer photos",
             )
-        return part_of | dict.fromkeys(row[at:], left[0] if left else "")
+        return (part_of | dict.fromkeys(row[at:], left[0] if left else "")).__getitem__
 
 
 def _check_sizes(numbers: Sequence[Fraction], percent: bool, has_rest: bool) -> None:
