@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.data.finder_store import FinderFaces
+from tufa_cli.detect.base import FLIP
 
 Rgb = NDArray[np.uint8]
 FloatArray = NDArray[np.float64]
-#: Order of the five points on the mirrored face.
-FLIP = [1, 0, 2, 4, 3]
 
 
 class Scene(NamedTuple):

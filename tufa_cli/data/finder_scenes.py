@@ -20,7 +20,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tufa_cli.data.finder_layers import (
-    FLIP,
     Rgb,
     Scene,
     draw_layer,
@@ -38,6 +37,7 @@ from tufa_cli.data.finder_layers import (
 from tufa_cli.data.finder_light import disturbed, own_light
 from tufa_cli.data.finder_store import FinderFaces, FinderPhotos
 from tufa_cli.data.finder_targets import Targets, targets_of
+from tufa_cli.detect.base import FLIP
 from tufa_cli.detect.finder_net import STRIDES
 
 FloatArray = NDArray[np.float64]

@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 FloatArray = NDArray[np.float64]
 RgbImage = NDArray[np.uint8]
 
+#: Order of the five points (eyes, nose, corners of the mouth) on the mirrored face.
+FLIP = [1, 0, 2, 4, 3]
+
 
 class BoxPlane(NamedTuple):
     """The part of the plane that a detector's boxes cover: x, y, w, h in plane units."""

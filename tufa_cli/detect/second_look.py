@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tufa_cli.detect.base import Detections, RgbImage
+from tufa_cli.detect.base import FLIP, Detections, RgbImage
 from tufa_cli.detect.finder_net import Separable
 from tufa_cli.geometry.crop import CropMap, crop_from_square
 from tufa_cli.images.warp import warp_crop
@@ -26,7 +26,7 @@ FloatArray = NDArray[np.float64]
 #: Side of a crop in pixels, and in the longer sides of the box it is about.
 CROP, CONTEXT = 48, 1.75
 #: What the first network's logit counts beside the second's.
-FIRST_WEIGHT = 2.5
+FIRST_WEIGHT = 1.0
 _MIDDLE, _RANGE = 127.5, 64.0
 #: Noise in the dark is not blown up beyond that (in the range above).
 _LEAST_SPREAD = 0.1
@@ -116,6 +116,20 @@ def second_crops(boxes: FloatArray, points: FloatArray) -> list[CropMap]:
     ]
 
 
+def judge(networks: Sequence[SecondNet], pixels: Tensor) -> Judgement:
+    """The mean of what networks say of crops (B, 3, CROP, CROP) and of their mirror images."""
+    views = torch.cat([pixels, pixels.flip(3)])
+    said = []
+    for network in networks:
+        halves = zip(*(part.chunk(2) for part in network(views)), strict=True)
+        plain, mirrored = (Judgement(*half) for half in halves)
+        boxes = mirrored.boxes * torch.tensor([-1.0, 1.0, 1.0])
+        points = mirrored.points[:, FLIP] * torch.tensor([-1.0, 1.0])
+        points = points + torch.tensor([1.0, 0.0])
+        said += [plain, Judgement(mirrored.logits, boxes, points)]
+    return Judgement(*(torch.stack(parts).mean(0) for parts in zip(*said, strict=True)))
+
+
 def second_look(
     networks: Sequence[SecondNet],
     image: RgbImage,
@@ -133,8 +147,7 @@ def second_look(
     crops = second_crops(boxes, points)
     pixels = np.stack([warp_crop(image, crop, CROP) for crop in crops])
     with torch.inference_mode():
-        seen_by = [network(torch.from_numpy(pixels).permute(0, 3, 1, 2)) for network in networks]
-        found = Judgement(*(torch.stack(said).mean(0) for said in zip(*seen_by, strict=True)))
+        found = judge(networks, torch.from_numpy(pixels).permute(0, 3, 1, 2))
     moves, inside = found.boxes.double().numpy(), found.points.double().numpy()
     middles = np.stack([c.to_image(0.5 + move[:2]) for c, move in zip(crops, moves, strict=True)])
     sizes = boxes[:, 2:] * np.exp(np.clip(moves[:, 2:], -0.7, 0.7))

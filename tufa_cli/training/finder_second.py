@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 
-from tufa_cli.data.finder_layers import FLIP
 from tufa_cli.data.finder_light import own_light
 from tufa_cli.data.finder_scenes import Scene, SceneMaker
 from tufa_cli.data.finder_store import FinderFaces
+from tufa_cli.detect.base import FLIP
 from tufa_cli.detect.finder import find
 from tufa_cli.detect.finder_net import FinderNet
 from tufa_cli.detect.second_look import CROP, Judgement, SecondNet, second_crops
