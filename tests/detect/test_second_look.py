@@ -102,7 +102,7 @@ def test_a_mirrored_photo_is_judged_alike(network):
     image = np.random.default_rng(2).integers(0, 256, (100, 140, 3)).astype(np.uint8)
     boxes = np.array([[20.0, 30, 30, 40], [70, 20, 50, 60]])
     points = boxes[:, None, :2] + UPRIGHT * boxes[:, None, 2:]
-    scores = np.array([0.9, 0.5])
+    scores = np.array([0.95, 0.9])
     plain = second_look([network], image, boxes, scores, points)
     turned = boxes.copy()
     turned[:, 0] = 139 - boxes[:, 0] - boxes[:, 2]
