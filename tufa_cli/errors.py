@@ -39,12 +39,7 @@ class OutputError(TufaError):
     """A result could not be written (exists already, disk full, no permission)."""
 
 
-class UsageError(TufaError):
-    """What was asked for makes no sense, whatever the files hold: an unknown name, options that
-    do not go together. The command line ends with the exit code of wrong usage."""
-
-
-class UnknownNameError(UsageError):
+class UnknownNameError(TufaError):
     """A name that is not among those known; the nearest ones are offered."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str | None = None) -> None:

@@ -163,9 +163,9 @@ def test_ambiguity_names_the_candidates(run: Callable[..., Run], points: Path) -
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (("points", "--to", "pst", "-o", "o"), 2, "unknown format 'pst': did you mean pts"),
-        (("points", "--from", "wlfw", "--to", "pts", "-o", "o"), 2, "did you mean wflw"),
-        (("points", "--to", "coco", "-o", "o", "--scheme", "ibug"), 2, "unknown scheme 'ibug'"),
+        (("points", "--to", "pst", "-o", "o"), 1, "unknown format 'pst': did you mean pts"),
+        (("points", "--from", "wlfw", "--to", "pts", "-o", "o"), 1, "did you mean wflw"),
+        (("points", "--to", "coco", "-o", "o", "--scheme", "ibug"), 1, "unknown scheme 'ibug'"),
         (
             ("points", "--to", "coco", "-o", "o", "--scheme", "ibug68"),
             1,
@@ -216,7 +216,7 @@ def test_formats_that_are_read_only_say_so_before_reading(
 ) -> None:
     (points / "a.pts").write_text("broken")
     done = run("points", "--to", format, "-o", "out")
-    assert done.code == 2 and f"Error: {format} is read only: " in done.err
+    assert done.code == 1 and f"Error: {format} is read only: " in done.err
     assert "broken" not in done.err and not Path("out").exists()
 
 

@@ -151,7 +151,7 @@ def test_tables_by_name_and_by_file(convert, labels):
     assert done.code == 0
     np.testing.assert_allclose(only("out.json").points_px[0], 100 + 80 * PLANE["wflw98"][96])
     done = convert(*words, "--scheme-table", "pipnet-98")
-    assert done.code == 2 and "did you mean pipnet-98-68" in done.err
+    assert done.code == 1 and "did you mean pipnet-98-68" in done.err
     done = convert(*words, "--scheme-table", "mmpose-98-106")
     assert done.code == 1 and "the table mmpose-98-106 does not tell 8 of the 106" in done.err
 
@@ -172,8 +172,8 @@ def test_tables_by_name_and_by_file(convert, labels):
             2,
             "--scheme-by habits and --scheme-table exclude each other",
         ),
-        (("--scheme", "ibug86"), 2, "unknown scheme 'ibug86': did you mean"),
-        (("--scheme", "ibug68", "--from-scheme", "x"), 2, "unknown scheme 'x'"),
+        (("--scheme", "ibug86"), 1, "unknown scheme 'ibug86': did you mean"),
+        (("--scheme", "ibug68", "--from-scheme", "x"), 1, "unknown scheme 'x'"),
         (("--scheme", "ibug68", "--scheme-by", "model", "--weights", "x.pt"), 1, "x.pt: cannot"),
         (("--scheme-table", "absent.csv"), 1, "absent.csv: cannot read the table"),
     ],

@@ -34,7 +34,7 @@ def test_show(run_cli):
     assert found["landmarks"][28]["part"] == "jaw"
     assert found["landmarks"][28]["t"] == 0.5
     unknown = run_cli("schemes", "show", "coffee")
-    assert unknown.code == 2
+    assert unknown.code == 1
     assert "cofw" in unknown.stderr
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tufa_cli.errors import OutputError
-from tufa_cli.images.plane_svg import plane_svg
-from tufa_cli.images.plots import check_picture, frame_of, plane_picture, to_canvas, write_plane
+from tufa_cli.images.plane_svg import plane_svg, write_plane
+from tufa_cli.images.plots import check_picture, frame_of, plane_picture, to_canvas
 
 SHAPES = {
     "one & two": np.array([[0.2, 0.3], [0.8, 0.3], [0.5, 0.9]]),

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tufa_cli import __version__
-from tufa_cli.errors import TufaError, UsageError
+from tufa_cli.errors import TufaError
 
 EXIT_USER_ERROR = 1
 EXIT_USAGE = 2
@@ -76,7 +76,7 @@ def main(args: list[str] | None = None) -> None:
         if debug:
             raise
         report(error)
-        sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_USER_ERROR)
+        sys.exit(EXIT_USER_ERROR)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:

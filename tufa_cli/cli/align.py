@@ -127,7 +127,7 @@ def align(
     layouts |= {scheme.name: scheme for scheme in bare}
     write_text(output, plane.to_json(), overwrite)
     if plot is not None:
-        from tufa_cli.images.plots import write_plane
+        from tufa_cli.images.plane_svg import write_plane
 
         edges = {key: scheme.skeleton for key, scheme in layouts.items()}
         write_plane(plot, plane.anchors, edges, overwrite)

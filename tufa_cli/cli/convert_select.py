@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tufa_cli.cli.options import FILE
-from tufa_cli.errors import TufaError, UsageError
+from tufa_cli.errors import TufaError
 
 if TYPE_CHECKING:
     from tufa_cli.annotation import AnnotatedImage
@@ -234,7 +234,7 @@ def _in_one(
     """All photos in the order they came, each with its part as its split."""
     strange = [name for name, _ in parts if not holds(name)]
     if strange:
-        raise UsageError(
+        raise TufaError(
             f"{target} does not hold the split {' and '.join(strange)}",
             "leave --one-output out for an output a part",
         )

@@ -44,7 +44,7 @@ def lay_onto(
     placed = place_onto(shape, plane, name or output.stem, source, within)
     write_text(output, placed.text, overwrite)
     if plot is not None:
-        from tufa_cli.images.plots import write_plane
+        from tufa_cli.images.plane_svg import write_plane
 
         scheme = placed.scheme
         edges = {scheme.name: scheme.skeleton}

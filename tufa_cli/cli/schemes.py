@@ -101,7 +101,8 @@ def plot(
       tufa-cli schemes plot my-scheme.yaml -o mine.png
       tufa-cli schemes plot ibug68 wflw98 --on plane -o two.png
     """
-    from tufa_cli.images.plots import check_picture, write_plane
+    from tufa_cli.images.plane_svg import write_plane
+    from tufa_cli.images.plots import check_picture
     from tufa_cli.schemes import builtin_plane, read_plane
     from tufa_cli.schemes.anchors import anchors_for, face_outline
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from tufa_cli.annotation import AnnotatedImage
-from tufa_cli.errors import InputError, TufaError, UnknownNameError, UsageError
+from tufa_cli.errors import InputError, TufaError, UnknownNameError
 from tufa_cli.formats._base import (
     MISSING_POLICIES,
     Capabilities,
@@ -265,11 +265,11 @@ def _check_settings(chosen: Format, kind: str, given: Mapping[str, str]) -> None
 
 
 def check_writes(chosen: Format, settings: Mapping[str, str]) -> None:
-    """Raise UsageError for a format that is read but not written, or has no such settings."""
+    """Raise TufaError for a format that is read but not written, or has no such settings."""
     _check_settings(chosen, "WRITE_SETTINGS", settings)
     reason = chosen.CAPABILITIES.read_only
     if reason is not None:
-        raise UsageError(f"{chosen.NAME} is read only: {reason}", "write coco, which holds it all")
+        raise TufaError(f"{chosen.NAME} is read only: {reason}", "write coco, which holds it all")
 
 
 def losses(

@@ -252,7 +252,7 @@ def several_files(photos: int) -> str:
 
 
 def one_of(options: ReadOptions | WriteOptions, setting: str, values: Sequence[str]) -> str:
-    """A setting that is one of these words, the first when it is not given; raises UsageError."""
+    """A setting that is one of these words, the first when it is not given; raises TufaError."""
     value = options.settings.get(setting, values[0])
     if value not in values:
         raise UnknownNameError(f"value of the setting {setting}", value, values)

@@ -6,7 +6,6 @@ The dialects differ only in where an annotation keeps the face, which a ``Pick``
 from __future__ import annotations
 
 import json
-import mmap
 import re
 from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
@@ -17,7 +16,8 @@ from numpy.typing import NDArray
 
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
-from tufa_cli.formats._base import ReadOptions, Sniff, Tally
+from tufa_cli.formats._base import ReadOptions, Tally
+from tufa_cli.formats._coco_sniff import KEYS
 from tufa_cli.formats._coco_write import ABOUT, STRICT
 from tufa_cli.formats._fast import uncollected
 from tufa_cli.formats._files import first_root
@@ -42,14 +42,9 @@ from tufa_cli.formats._names import (
 )
 from tufa_cli.formats._photo_names import common_folder, stored_name
 
-KEYS = ("images", "annotations", "categories")
 _IMAGE_KEYS = frozenset(["id", "file_name", "width", "height", "split", "attributes"])
 #: What every dialect reads of an annotation itself; the rest becomes attributes.
 ROW_KEYS = frozenset(["id", "image_id", "category_id", "score", "keypoint_scores", "attributes"])
-
-_FIRST_KEYPOINTS = re.compile(rb'"keypoints"\s*:\s*\[\s*[-0-9]')
-#: Numbers of a Halpe annotation: 136 points of a whole person.
-HALPE_NUMBERS = 136 * 3
 
 
 class Category(NamedTuple):
@@ -92,53 +87,6 @@ class Labels(NamedTuple):
 
 #: An annotation and its category to the face it holds, or None when it holds none.
 Pick = Callable[[dict[str, Any], Category], "Labels | None"]
-
-
-def sniff_bytes(data: bytes | mmap.mmap, wanted: str) -> Sniff:
-    """Whether a JSON document is of the dialect ``wanted``: coco, coco-wholebody or halpe.
-
-    The keys may be gigabytes apart, so they are looked for without parsing.
-    """
-    if not data[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
-        return Sniff(False, "not a JSON object")
-    lacking = [key for key in KEYS if data.find(f'"{key}"'.encode()) < 0]
-    faces = [data.find(key) >= 0 for key in (b'"image_id"', b'"keypoints"')]
-    if lacking and not (lacking == ["categories"] and all(faces)):
-        return Sniff(False, f"JSON without {' and '.join(lacking)}")
-    if data.find(b'"face_kpts"') >= 0:
-        found, reason = "coco-wholebody", "face_kpts in its annotations"
-    elif data.find(b'"person"') >= 0 and _first_length(data) == HALPE_NUMBERS:
-        found, reason = "halpe", "annotations with 136 keypoints of a person"
-    else:
-        last = "keypoints" if lacking else KEYS[2]
-        found, reason = "coco", f"JSON with images, annotations and {last}"
-    if found == wanted:
-        return Sniff(True, reason)
-    return Sniff(False, reason if wanted == "coco" else f"not one with {_SIGNS[wanted]}")
-
-
-_SIGNS = {"coco-wholebody": "face_kpts", "halpe": "136 keypoints of a person"}
-
-
-def _first_length(data: bytes | mmap.mmap) -> int:
-    """Numbers in the first list ``keypoints`` that has any, 0 when there is none."""
-    start = _FIRST_KEYPOINTS.search(data)
-    if start is None:
-        return 0
-    end = data.find(b"]", start.end())
-    return data[start.end() : end].count(b",") + 1 if end >= 0 else 0
-
-
-def sniff_file(path: Path, wanted: str) -> Sniff:
-    """``sniff_bytes`` of a file that need not fit in memory."""
-    try:
-        with path.open("rb") as stream:
-            if not stream.read(1):
-                return Sniff(False, "empty")
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return sniff_bytes(data, wanted)
-    except OSError as error:
-        raise InputError(path, f"cannot be read: {error.strerror}") from None
 
 
 class CocoFile:

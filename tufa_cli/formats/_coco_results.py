@@ -15,7 +15,8 @@ import numpy as np
 from tufa_cli.annotation import UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats._base import ReadOptions, Sniff, Tally
-from tufa_cli.formats._coco_read import HALPE_NUMBERS, KEYS, key_of, sniff_file
+from tufa_cli.formats._coco_read import key_of
+from tufa_cli.formats._coco_sniff import HALPE_NUMBERS, KEYS, sniff_file
 from tufa_cli.formats._files import first_root
 from tufa_cli.formats._ids import id_in, only_count
 from tufa_cli.formats._json import (

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tufa_cli.errors import UnknownNameError, UsageError
+from tufa_cli.errors import TufaError, UnknownNameError
 from tufa_cli.formats._numbers import is_number
 
 _BEFORE = re.compile(r"([xy])[_\- .]?(\d+)", re.IGNORECASE)
@@ -66,13 +66,13 @@ def other_format(names: Sequence[str]) -> str | None:
 def headings(names: Sequence[str], settings: Mapping[str, str]) -> Headings:
     """What the columns hold; raises ValueError with the reason when that cannot be told.
 
-    Raises UsageError for settings that are wrong.
+    Raises TufaError for settings that are wrong.
 
     settings: those of the caller: image-col, layout, columns.
     """
     layout = settings.get("layout", "xy")
     if layout not in ("xy", "xxyy"):
-        raise UsageError(f"layout is xy or xxyy, not '{layout[:20]}'")
+        raise TufaError(f"layout is xy or xxyy, not '{layout[:20]}'")
     if "columns" in settings:
         wanted = [name.strip() for name in settings["columns"].split(",")]
         places = [_column(names, name) for name in wanted]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.annotation import Face
-from tufa_cli.errors import TufaError, UsageError
+from tufa_cli.errors import TufaError
 from tufa_cli.formats._base import ReadOptions, first
 from tufa_cli.schemes import Scheme, anchors_for, builtin_plane, get_scheme, scheme_names
 
@@ -233,7 +233,7 @@ class Orders:
         given = options.settings.get("names")
         self._given = None if given is None else [name.strip() for name in given.split(",")]
         if self._given and self._asked is not None and len(self._given) != len(self._asked):
-            raise UsageError(
+            raise TufaError(
                 f"the setting names has {len(self._given)} names, {self._asked.name} has "
                 f"{len(self._asked)} points"
             )

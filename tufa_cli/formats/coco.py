@@ -21,14 +21,8 @@ from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import InputError
 from tufa_cli.formats import _zip
 from tufa_cli.formats._base import BOX_FROM_POINTS, EVERYTHING, ReadOptions, Sniff, WriteOptions
-from tufa_cli.formats._coco_read import (
-    ROW_KEYS,
-    Category,
-    CocoFile,
-    Labels,
-    sniff_bytes,
-    sniff_file,
-)
+from tufa_cli.formats._coco_read import ROW_KEYS, Category, CocoFile, Labels
+from tufa_cli.formats._coco_sniff import sniff_bytes, sniff_file
 from tufa_cli.formats._coco_write import document, keypoints
 from tufa_cli.formats._files import list_files, sniff_any, write_lines
 from tufa_cli.formats._json import json_lacks, load_json, parse_json

@@ -15,7 +15,8 @@ from typing import Any
 from tufa_cli.annotation import OCCLUDED, UNLABELLED, VISIBLE, AnnotatedImage, Face
 from tufa_cli.formats import _persons
 from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, WriteOptions
-from tufa_cli.formats._coco_read import ROW_KEYS, Category, CocoFile, Labels, sniff_file
+from tufa_cli.formats._coco_read import ROW_KEYS, Category, CocoFile, Labels
+from tufa_cli.formats._coco_sniff import sniff_file
 from tufa_cli.formats._coco_write import (
     Dialect,
     document,

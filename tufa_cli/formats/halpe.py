@@ -15,15 +15,9 @@ from typing import Any
 from tufa_cli.annotation import AnnotatedImage, Face
 from tufa_cli.formats import _persons
 from tufa_cli.formats._base import EVERYTHING, ReadOptions, Sniff, WriteOptions
-from tufa_cli.formats._coco_read import (
-    HALPE_NUMBERS,
-    ROW_KEYS,
-    Category,
-    CocoFile,
-    Labels,
-    sniff_file,
-)
+from tufa_cli.formats._coco_read import ROW_KEYS, Category, CocoFile, Labels
 from tufa_cli.formats._coco_results import ResultsFile, sniff_results
+from tufa_cli.formats._coco_sniff import HALPE_NUMBERS, sniff_file
 from tufa_cli.formats._coco_write import Dialect, document, triplets
 from tufa_cli.formats._files import list_files, sniff_any, write_lines
 from tufa_cli.formats._json import load_json

@@ -98,9 +98,10 @@ def _split(text: str) -> tuple[list[str], str]:
 def _usual(text: str) -> tuple[str, list[str], str] | None:
     """The coordinates, the box and flags, and the name of a row of the long form as all tools
     write it: one space between the fields, none in the name. None for any other."""
-    points, *rest, name = text.rsplit(" ", _LONG - _COORDINATES + 1)
-    if points.count(" ") != _COORDINATES - 1 or len(rest) != _LONG - _COORDINATES:
+    parts = text.rsplit(" ", _LONG - _COORDINATES + 1)
+    if len(parts) != _LONG - _COORDINATES + 2 or parts[0].count(" ") != _COORDINATES - 1:
         return None
+    points, *rest, name = parts
     is_name = "/" in name or not is_number(name or "0")
     return (points, rest, name) if is_name and name.isprintable() and is_number(rest[0]) else None
 

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tufa_cli.images.plots import COLOURS, UNIT, frame_of, number_places, to_canvas
+from tufa_cli.images.plots import (
+    COLOURS,
+    UNIT,
+    frame_of,
+    number_places,
+    plane_picture,
+    to_canvas,
+    write_picture,
+)
+from tufa_cli.writing import write_text
 
 FloatArray = NDArray[np.float64]
 Colour = tuple[int, int, int]
@@ -25,6 +35,22 @@ class _Panel:
 
     title: str
     elements: list[str]
+
+
+def write_plane(
+    path: Path,
+    anchors: Mapping[str, FloatArray],
+    edges: Mapping[str, Sequence[tuple[int, int]]],
+    overwrite: bool = False,
+    outline: Sequence[FloatArray] = (),
+    alone: bool = True,
+) -> None:
+    """Write ``plots.plane_picture``, or the same as lines (.svg); raises OutputError."""
+    if path.suffix.lower() == ".svg":
+        write_text(path, plane_svg(anchors, edges, outline, alone), overwrite)
+        return
+    picture = plane_picture(anchors, edges, outline=outline, alone=alone)
+    write_picture(path, picture, overwrite)
 
 
 def plane_svg(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tufa_cli.errors import OutputError
-from tufa_cli.writing import check_writable, write_bytes, write_text
+from tufa_cli.writing import check_writable, write_bytes
 
 FloatArray = NDArray[np.float64]
 Picture = NDArray[np.uint8]
@@ -139,24 +139,6 @@ def check_picture(path: Path, overwrite: bool, svg: bool = False) -> None:
     if not (cv2.haveImageWriter(f"x{suffix}") or (svg and suffix == ".svg")):
         hint = "use .png, .jpg or .svg" if svg else "use .png or .jpg"
         raise OutputError(f"{path}: pictures cannot be written as '{suffix}'", hint)
-
-
-def write_plane(
-    path: Path,
-    anchors: Mapping[str, FloatArray],
-    edges: Mapping[str, Sequence[tuple[int, int]]],
-    overwrite: bool = False,
-    outline: Sequence[FloatArray] = (),
-    alone: bool = True,
-) -> None:
-    """Write ``plane_picture``, or the same as lines (.svg); raises OutputError."""
-    if path.suffix.lower() == ".svg":
-        from tufa_cli.images.plane_svg import plane_svg
-
-        write_text(path, plane_svg(anchors, edges, outline, alone), overwrite)
-        return
-    picture = plane_picture(anchors, edges, outline=outline, alone=alone)
-    write_picture(path, picture, overwrite)
 
 
 def write_picture(path: Path, picture: Picture, overwrite: bool = False) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tufa_cli.annotation import OCCLUDED, VISIBLE, AnnotatedImage, Face
-from tufa_cli.errors import InputError, TufaError, UsageError
+from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats import choose_format, get_format, read
 from tufa_cli.pipeline.peek import PeekedSource
 from tufa_cli.schemes import Scheme, get_scheme
@@ -157,7 +157,7 @@ class Rescheme:
         if self.table is None:
             return
         if self.target is None and self.table.target is None:
-            raise UsageError(
+            raise TufaError(
                 f"{self.table.name} does not say which scheme it makes", "name it with --scheme"
             )
         self.target = self.target or get_scheme(str(self.table.target))
