@@ -187,8 +187,10 @@ class CocoFile:
         return self.pick(row, self._category(row))
 
     def _keys_with_two(self) -> set[str]:
-        """Kinds of keypoints that say 2 (visible) anywhere in the file."""
+        """Kinds of keypoints that say 2 (visible) anywhere in the file, where that matters."""
         found: set[str] = set()
+        if self.strict:
+            return found
         for row in self.data["annotations"]:
             try:
                 labels = self._labels(row) if isinstance(row, dict) else None

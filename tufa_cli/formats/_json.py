@@ -267,12 +267,12 @@ def _plain(value: Any) -> Any:
 
 def is_json(value: Any) -> bool:
     """Whether JSON can hold a value as it is: no NaN, no objects, keys that are text."""
+    if isinstance(value, (str, int)):
+        return True
     if isinstance(value, dict):
         return all(isinstance(key, str) and is_json(inner) for key, inner in value.items())
     if isinstance(value, (list, tuple)):
         return all(map(is_json, value))
-    if isinstance(value, (str, int)):
-        return True
     try:
         json.dumps(value, allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError):

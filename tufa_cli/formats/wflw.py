@@ -8,7 +8,8 @@ not have are written as 0.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage]:
             place,
             options.scheme or SCHEME,
             box=None if box is None else array_of(box),
-            attributes=dict(zip(FLAGS, flags, strict=False)),
+            attributes=dict(flags),
         )
 
     yield from read_rows(source, options, _sniff_file, parse, _name, _roots)
@@ -111,21 +112,28 @@ def _name(text: str) -> str:
     return row[2] if row is not None else _split(text)[1]
 
 
-def _fields(text: str) -> tuple[str, NDArray[np.float64], list[float] | None, list[int]]:
+#: Of six flags there are few combinations.
+@lru_cache(maxsize=1024)
+def _flags(*tokens: str) -> Mapping[str, int]:
+    """The flags by name; raises ValueError."""
+    return dict(zip(FLAGS, [whole(token, "flag") for token in tokens], strict=True))
+
+
+def _fields(text: str) -> tuple[str, NDArray[np.float64], list[float] | None, Mapping[str, int]]:
     """The name, (196,) coordinates, corners of the box, and flags; raises ValueError."""
     row = _usual(text)
     if row is not None:
         points, rest, name = row
         places = plain_numbers(f"{points} {' '.join(rest[:4])}".replace(" ", ","))
         if places is not None:
-            flags = [whole(token, "flag") for token in rest[4:]]
-            return name, places[:_COORDINATES], places[_COORDINATES:].tolist(), flags
+            box = places[_COORDINATES:].tolist()
+            return name, places[:_COORDINATES], box, _flags(*rest[4:])
     tokens, name = _split(text)
     places = array_of(numbers(tokens[:_COORDINATES]))
     if len(tokens) == _COORDINATES:
-        return name, places, None, []
+        return name, places, None, {}
     box = numbers(tokens[_COORDINATES : _COORDINATES + 4])
-    return name, places, box, [whole(token, "flag") for token in tokens[_COORDINATES + 4 :]]
+    return name, places, box, _flags(*tokens[_COORDINATES + 4 :])
 
 
 def holds_attribute(name: str, value: object, face: Face) -> bool:
