@@ -13,6 +13,10 @@ from typing import TextIO
 from tufa_cli.errors import OutputError
 
 
+#: Bytes that wait for each other: a call of the system costs more than copying some thousand.
+BUFFER = 1 << 18
+
+
 def check_writable(path: Path, overwrite: bool) -> None:
     """Raise OutputError when ``path`` exists and may not be replaced, or is a folder."""
     if path.is_dir():
@@ -72,7 +76,7 @@ def replacing_text(path: Path, overwrite: bool = False) -> Iterator[TextIO]:
     """
     with replacing(path, overwrite) as temporary:
         try:
-            with temporary.open("w", encoding="utf-8", newline="\n") as stream:
+            with temporary.open("w", BUFFER, encoding="utf-8", newline="\n") as stream:
                 yield stream
         except UnicodeEncodeError:
             raise OutputError(f"{path}: a photo's name is not valid Unicode", "rename it") from None

@@ -66,18 +66,18 @@ class CvatWriter:
         if size is not None:
             words.append(f'width="{size[0]}" height="{size[1]}"')
         self._count += 1
-        body.write(f"  <image {' '.join(words)}>\n")
-        for group, face in enumerate(image.faces, start=1):
-            body.write(self._face(face, group))
-        body.write("  </image>\n")
+        faces = [self._face(face, group) for group, face in enumerate(image.faces, start=1)]
+        body.write(f"  <image {' '.join(words)}>\n{''.join(faces)}  </image>\n")
 
     def _face(self, face: Face, group: int) -> str:
         named = self._classes.of(face)
         label = xml_name(named.label, self.target)
         source = f'source="{face.source}"'
         lines = [f'    <skeleton label="{label}" {source} z_order="0" group_id="{group}">\n']
-        for name, value in self._said(face, named).items():
-            self._attributes.setdefault(named.label, {}).setdefault(name)
+        said = self._said(face, named)
+        if said:
+            self._attributes.setdefault(named.label, {}).update(dict.fromkeys(said))
+        for name, value in said.items():
             line = _flag_line if type(value) is int else _attribute_line
             lines.append(line(name, value))
         lines += self._points(face, named), "    </skeleton>\n"
@@ -85,10 +85,10 @@ class CvatWriter:
             self._boxed.setdefault(named.label)
             x, y, w, h = face.box.tolist()
             x, y = x + self.first_pixel, y + self.first_pixel
-            corners = zip(("xtl", "ytl", "xbr", "ybr"), (x, y, x + w, y + h), strict=True)
-            place = " ".join(f'{name}="{shortest(value)}"' for name, value in corners)
             lines.append(
-                f'    <box label="{label} box" {source} occluded="0" {place} '
+                f'    <box label="{label} box" {source} occluded="0" '
+                f'xtl="{shortest(x)}" ytl="{shortest(y)}" '
+                f'xbr="{shortest(x + w)}" ybr="{shortest(y + h)}" '
                 f'z_order="0" group_id="{group}">\n    </box>\n'
             )
         return "".join(lines)
@@ -105,20 +105,21 @@ class CvatWriter:
             known = places[face.labelled]
             x0, y0 = known.mean(axis=0).round(2).tolist() if len(known) else (0.0, 0.0)
             places[~face.labelled] = x0, y0
-        pieces = [_AFTER] * (3 * len(places))
-        pieces[0::3] = self._beginnings(named, face.source, face.visibility.tobytes())
-        pieces[1::3] = shortest_pairs(places)
-        return "".join(pieces)
+        beginnings = self._beginnings(named, face.source, face.visibility.tobytes())
+        pieces = beginnings * 2
+        pieces[0::2], pieces[1::2] = beginnings, shortest_pairs(places)
+        return "".join(pieces) + (_AFTER if pieces else "")
 
     def _beginnings(self, named: FaceClass, source: str, visibility: bytes) -> list[str]:
-        """What the elements of a class' points in these states begin with."""
+        """What stands before each of a class' points in these states."""
         key = (named.label, source, visibility)
         if key not in self._begun:
             if len(self._begun) == _MOST_BEGUN:
                 self._begun.clear()
             self._begun[key] = [
-                f'      <points label="{escaped(name)}" source="{source}"{_STATES[state]} points="'
-                for name, state in zip(named.names, visibility, strict=True)
+                f'{_AFTER if index else ""}      <points label="{escaped(name)}" '
+                f'source="{source}"{_STATES[state]} points="'
+                for index, (name, state) in enumerate(zip(named.names, visibility, strict=True))
             ]
         return self._begun[key]
 

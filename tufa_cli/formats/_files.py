@@ -17,7 +17,7 @@ from tufa_cli.annotation import AnnotatedImage
 from tufa_cli.errors import InputError, OutputError
 from tufa_cli.formats._base import Sniff
 from tufa_cli.formats._numbers import is_number
-from tufa_cli.writing import replacing_text, write_bytes
+from tufa_cli.writing import BUFFER, replacing_text, write_bytes
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp")
 
@@ -215,13 +215,15 @@ def headed(path: Path, overwrite: bool) -> Iterator[tuple[TextIO, list[str]]]:
     head: list[str] = []
     with (
         replacing_text(path, overwrite) as stream,
-        tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=path.parent) as body,
+        tempfile.TemporaryFile(
+            "w+", BUFFER, encoding="utf-8", newline="\n", dir=path.parent
+        ) as body,
     ):
         yield body, head
         body.seek(0)  # writes what is left of it
         stream.writelines(head)
         stream.flush()
-        shutil.copyfileobj(cast(BinaryIO, body.buffer), stream.buffer, 1 << 16)
+        shutil.copyfileobj(cast(BinaryIO, body.buffer), stream.buffer, BUFFER)
 
 
 class PhotoFinder:
