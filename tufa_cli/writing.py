@@ -12,7 +12,6 @@ from typing import TextIO
 
 from tufa_cli.errors import OutputError
 
-
 #: Bytes that wait for each other: a call of the system costs more than copying some thousand.
 BUFFER = 1 << 18
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -99,12 +99,13 @@ def json_value(raw: bytes) -> Any:
     Raises ValueError (UnicodeDecodeError, JSONDecodeError, others) or RecursionError.
     """
     orjson = compiled()
-    if orjson is not None and not _has_long(raw):
-        try:
-            return orjson.loads(raw)
-        except ValueError:
-            pass  # what is wrong with it, if anything is: orjson knows no NaN
-    return json.loads(raw.decode("utf-8-sig"))
+    with uncollected() if len(raw) > _PIECE else nullcontext():
+        if orjson is not None and not _has_long(raw):
+            try:
+                return orjson.loads(raw)
+            except ValueError:
+                pass  # what is wrong with it, if anything is: orjson knows no NaN
+        return json.loads(raw.decode("utf-8-sig"))
 
 
 def _has_long(raw: bytes) -> bool:
