@@ -191,3 +191,14 @@ def test_what_is_wrong_is_said_of_what_is_wrong(run, put) -> None:
     assert "a.jpg: the scheme of a face of 4 points is not told" in done.err
     done = run("a.json", "--to", "pts", "--to-setting", "a=b", "-o", "p")
     assert done.err == "Error: unknown setting of pts 'a'\nHint: pts has none\n"
+
+
+def test_damage_and_far_photos_say_the_way_on(run, put) -> None:
+    put("half.csv", "image,a_x,a_y,b_x,b_y\na.jpg,1,2,3,\n")
+    done = run("half.csv", "--to", "coco", "-o", "o.json")
+    assert "half.csv: cannot be read as csv: its first row: point 1 has only one" in done.err
+    far = labelme(shapes(OWN)) | {"imagePath": "C:\\me\\a.jpg"}
+    put("far/a.json", far)
+    done = run("far", "--to", "coco", "-o", "o.json")
+    assert done.code == 1 and "or --images for labelme" in done.err
+    assert run("far", "--images", ".", "--to", "coco", "-o", "o.json").code == 0
