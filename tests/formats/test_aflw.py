@@ -13,7 +13,7 @@ import pytest
 import scipy.io
 
 from tufa_cli.annotation import AnnotatedImage, Face
-from tufa_cli.errors import InputError, UsageError
+from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats import choose_format, read, sniff, write
 
 Put = Callable[[str, str | bytes], Path]
@@ -169,7 +169,7 @@ def test_many_faces_without_any_index(database: Callable[..., Path]) -> None:
 def test_both_say_that_they_are_read_only(tmp_path: Path) -> None:
     for format, count in (("aflw-sqlite", 21), ("aflwinfo", 19)):
         image = AnnotatedImage("a.jpg", (Face(np.ones((count, 2))),))
-        with pytest.raises(UsageError, match=f"{format} is read only: ") as caught:
+        with pytest.raises(TufaError, match=f"{format} is read only: ") as caught:
             write([image], tmp_path / "out", format)
         assert "coco" in str(caught.value.hint)
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tufa_cli.annotation import AnnotatedImage, Face
-from tufa_cli.errors import InputError, UsageError
+from tufa_cli.errors import InputError, TufaError
 from tufa_cli.formats import choose_format, read, write
 
 XS = ", ".join(f"x_{i}" for i in range(3))
@@ -152,6 +152,6 @@ def test_broken_pyfeat(refused: Any, put: Any, content: str, line: int, problem:
 @pytest.mark.parametrize("format", ["openface", "py-feat"])
 def test_they_are_not_written(tmp_path: Path, format: str) -> None:
     images = [AnnotatedImage("a.jpg", (Face(np.ones((68, 2))),))]
-    with pytest.raises(UsageError, match=f"{format} is read only: its other columns"):
+    with pytest.raises(TufaError, match=f"{format} is read only: its other columns"):
         write(images, tmp_path / "a.csv", format)
     assert not list(tmp_path.iterdir())

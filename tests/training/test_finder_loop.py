@@ -75,6 +75,8 @@ def test_the_second_look_alone_is_trained_anew(config, tmp_path):
     for name, tensor in before.model.state_dict().items():
         torch.testing.assert_close(tensor, after.model.state_dict()[name], msg=name)
     assert (len(before.second), len(after.second)) == (1, 2)
+    with pytest.raises(TufaError, match="holds a run already"):
+        train_finder(only, tmp_path / "only")
     with pytest.raises(ProblemsError, match="steps"):
         load_finder_config(None, ["steps=0"])
 
@@ -114,7 +116,7 @@ def test_giou_of_equal_and_of_distant_boxes():
 
 
 def test_the_shipped_config_and_mistakes(checkout):
-    for name in ("finder", "finder_more"):
+    for name in ("finder", "finder_more", "finder_second"):
         assert load_finder_config(checkout / "examples" / f"{name}.yaml").sources
     with pytest.raises(ProblemsError) as caught:
         load_finder_config(None, ["stepz=3", "scenes.turn=1", "lr=fast"])

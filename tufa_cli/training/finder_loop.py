@@ -204,6 +204,8 @@ class _Runner:
                 self._stretch(min(last_step, ahead))
                 state.save(self.out / "last.pt")
                 self.report(FinderProgress("saved", state.step, config.steps))
+        if not config.steps:
+            state.save(self.out / "last.pt")  # what says that the folder holds a run
         state.export(self.out / "final.pt", ())
         if state.step >= config.steps and config.second.steps and not self.stopping:
             with stop_signals(self._ask):
