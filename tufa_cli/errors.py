@@ -47,7 +47,7 @@ class UnknownNameError(TufaError):
         near = nearest(name, known)
         known_list = ", ".join(known[:20]) + (" ..." if len(known) > 20 else "")
         offer = f"did you mean {' or '.join(near)}?" if near else f"known: {known_list}"
-        super().__init__(f"unknown {kind} '{name}': {offer}", hint)
+        super().__init__(f"unknown {kind} '{name}'" + (f": {offer}" if known else ""), hint)
         self.name, self.known = name, known
 
 

@@ -43,7 +43,7 @@ def test_labels_that_say_their_scheme_are_converted(convert, labels):
     assert said[1].startswith("  exact, 44: jaw_left_end 0; jaw 1-15; jaw_right_end 16; ")
     assert "  interpolated, 24: left_brow_upper 18, 19; " in done.err
     assert "  not used of wflw98, 24: jaw 1, 3, 5, " in done.err
-    assert said[-1] == "Wrote 1 faces of 1 photos in 1 file to out.pts (pts)."
+    assert said[-1] == "Wrote 1 face of 1 photo in 1 file to out.pts (pts)."
     made = only("out.pts").points_px
     assert len(made) == 68
     np.testing.assert_allclose(

@@ -151,3 +151,54 @@ def test_minus_ones_in_a_file_of_few_points_are_no_merl_rav(run, put) -> None:
     done = run("p", "--to", "coco", "-o", "o.json")
     assert done.code == 1 and "both numbers are negative" in done.err
     assert run("p", "--to", "coco", "-o", "o.json", "--negatives", "keep").code == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--split", "a=50,b=50")])
+def test_files_that_are_there_are_told_before_a_long_read(run, put, more) -> None:
+    put("f.json", coco(FIVE))
+    put("o.json", "mine")
+    put("o.b.json", "mine")
+    done = run("f.json", "--to", "coco", "-o", "o.json", *more)
+    there = "o.b.json" if more else "o.json"
+    assert (done.code, Path(there).read_text()) == (1, "mine")
+    assert done.err == f"Error: {there}: exists already\nHint: use --overwrite to replace it\n"
+    assert run("f.json", "--to", "coco", "-o", "o.json", "--dry-run").code == 0
+
+
+def test_too_many_points_say_the_way_to_convert_them(run, put) -> None:
+    put("f.json", coco(FIVE))
+    done = run("f.json", "--to", "wflw", "-o", "o.txt")
+    assert done.code == 1 and "Hint: --scheme wflw98 converts the labels, or write coco" in done.err
+    put("f.json", coco(OWN))  # nobody knows which points these are
+    assert "Hint: write coco or pts" in run("f.json", "--to", "wflw", "-o", "o.txt").err
+
+
+def test_what_is_wrong_is_said_of_what_is_wrong(run, put) -> None:
+    """Names of points, schemes, ids and photos that come twice."""
+    put("a.json", labelme(shapes(OWN)))
+    done = run("a.json", "--from-setting", "names=left_eye,nose", "--to", "coco", "-o", "o.json")
+    assert done.code == 1 and "Hint: the setting names lists" in done.err
+    both = coco(FIVE)
+    four = {"category_id": 2, "keypoints": [1.5, 2, 2] * 4}
+    both["annotations"].append({**both["annotations"][0], **four})
+    both["categories"].append({"id": 2, "name": "cat_face", "keypoints": OWN[:4]})
+    both["images"].append({"id": 2, "file_name": "a.jpg"})
+    put("b.json", both)
+    done = run("b.json", "--to", "coco", "-o", "o.json")
+    assert "Note: b.json: 1 photos are named more than once" in done.err
+    assert "Note: 2 ids of faces are numbered anew, as some are there twice" in done.err
+    done = run("b.json", "--to", "coco", "-o", "p.json", "--scheme", "ibug68", "--scheme-partial")
+    assert "a.jpg: the scheme of a face of 4 points is not told" in done.err
+    done = run("a.json", "--to", "pts", "--to-setting", "a=b", "-o", "p")
+    assert done.err == "Error: unknown setting of pts 'a'\nHint: pts has none\n"
+
+
+def test_damage_and_far_photos_say_the_way_on(run, put) -> None:
+    put("half.csv", "image,a_x,a_y,b_x,b_y\na.jpg,1,2,3,\n")
+    done = run("half.csv", "--to", "coco", "-o", "o.json")
+    assert "half.csv: cannot be read as csv: its first row: point 1 has only one" in done.err
+    far = labelme(shapes(OWN)) | {"imagePath": "C:\\me\\a.jpg"}
+    put("far/a.json", far)
+    done = run("far", "--to", "coco", "-o", "o.json")
+    assert done.code == 1 and "or --images for labelme" in done.err
+    assert run("far", "--images", ".", "--to", "coco", "-o", "o.json").code == 0

@@ -36,7 +36,7 @@ USER = {
     "a source's scheme": (("--from-scheme", "x98", "--to", "coco", *OUT), "unknown scheme 'x98'"),
     "a table": (("--scheme-table", "pipnet", "--to", "coco", *OUT), "unknown table 'pipnet'"),
     "a setting": (("--to-setting", "stile=x", "--to", "csv", *OUT), "unknown setting of csv"),
-    "a setting of none": (("--to-setting", "a=b", "--to", "wflw", *OUT), "wflw has none"),
+    "a setting of none": (("--to-setting", "a=b", "--to", "wflw", *OUT), "of wflw 'a'\nHint: wflw"),
     "a setting's value": (
         ("--to-setting", "style=x", "--to", "csv", *OUT, "--allow-lossy"),
         "unknown value of the setting style 'x'",

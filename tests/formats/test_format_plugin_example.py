@@ -70,7 +70,7 @@ def test_the_command_knows_it(run_cli: Any, env: dict[str, str], tmp_path: Path)
     words = ("--to", "coco", "-o", "o.json", "--where", "hidden == 1")
     done = run_cli("convert", "in.dots", *words, cwd=tmp_path, env=env)
     assert done.code == 0, done.stderr
-    assert done.stderr.startswith("Read 1 photos, 1 faces (dots).\n")
+    assert done.stderr.startswith("Read 1 photo, 1 face (dots).\n")
     face = json.loads((tmp_path / "o.json").read_text())["annotations"][0]
     assert face["keypoints"] == [1, 2, 2] * 4 + [0.5, 0, 1] and face["bbox"] == [0, 0, 6, 6]
     done = run_cli("convert", "o.json", "--to", "dots", "-o", "b.dots", cwd=tmp_path, env=env)

@@ -377,6 +377,17 @@ def test_several_data_sets_in_a_folder(dataset: Path, put: Any) -> None:
         list(read(dataset / "data.yaml", scheme="mtfl5"))
 
 
+def test_one_folder_for_the_photos_of_all_parts(dataset: Path, put: Any) -> None:
+    """A photo is the part's that has its labels, and not once more each other's."""
+    for name in ("s/a.jpg", "b.jpg", "c.jpg", "other.jpg"):
+        put(f"photos/{name}", photo())
+    put("labels/val/c.txt", ROW)
+    images = list(read(dataset, root=dataset / "photos"))
+    assert [(image.path, image.split, len(image.faces)) for image in images] == [
+        ("b.jpg", "train", 0), ("s/a.jpg", "train", 1), ("c.jpg", "val", 1),
+    ]  # fmt: skip
+
+
 def test_symlink_loops_end(dataset: Path) -> None:
     (dataset / "images/train/loop").symlink_to(dataset, target_is_directory=True)
     (dataset / "images/train/self.jpg").symlink_to(dataset / "images/train/self.jpg")

@@ -190,7 +190,7 @@ def test_a_users_own_scheme_is_known_by_its_file_only(tmp_path, own_scheme):
 
 def test_a_later_face_without_a_scheme_is_no_guess(tmp_path):
     source = source_of(tmp_path, ramp(WFLW), Face(np.ones((68, 2))))
-    with pytest.raises(InputError, match=r"1\.jpg: a face's scheme is not told"):
+    with pytest.raises(InputError, match=r"1\.jpg: the scheme of a face of 68 points is not told"):
         list(Rescheme(IBUG).read(source))
     errors: list[InputError] = []
     found = list(Rescheme(IBUG).read(source, on_error=errors.append))

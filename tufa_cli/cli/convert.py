@@ -19,6 +19,7 @@ from tufa_cli.cli.convert_report import (
 )
 from tufa_cli.cli.convert_scheme import make_rescheme, scheme_options
 from tufa_cli.cli.convert_select import (
+    check_places,
     check_selection,
     chosen,
     selection_options,
@@ -163,6 +164,7 @@ def convert(
     check_selection(ctx, sources, given)
     failures: list[InputError] = []
     _check_formats(given)
+    check_places(given)
     rescheme = make_rescheme(given)
     images = _read(sources, given, rescheme, failures, report)
     if given["split"] is None:
@@ -318,8 +320,9 @@ def _tell_places(places: Places, report: dict[str, Any]) -> None:
     """Notes on folders that the output's paths do not tell apart, and on photos of another size."""
     folders, sizes = places.folders, places.other_sizes
     if len(folders) > 1 and len(report["sources"]) == 1:
+        more = " ..." if len(folders) > 2 else ""
         _note(
-            f"the photos lie in {len(folders)} folders ({folders[0]}, {folders[1]} ...), which "
+            f"the photos lie in {len(folders)} folders ({folders[0]}, {folders[1]}{more}), which "
             "OUTPUT names with --prefix-sources only"
         )
     if sizes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tufa_cli.cli.convert_scheme import scheme_lines
-from tufa_cli.cli.convert_select import selection_lines
+from tufa_cli.cli.convert_select import selection_lines, several
 from tufa_cli.errors import TufaError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def print_report(report: dict[str, Any], as_json: bool) -> None:
     if len(report["failed"]) > MOST_SHOWN:
         say(f"Skipped: {len(report['failed']) - MOST_SHOWN} more")
     counts = report["read"]
-    say(f"Read {counts['photos']} photos, {counts['faces']} faces ({report['from']}).")
+    say(f"Read {several(counts, 'photos')}, {several(counts, 'faces')} ({report['from']}).")
     for line in selection_lines(report):
         say(line)
     if report["photos_not_found"]:
@@ -105,6 +105,6 @@ def print_report(report: dict[str, Any], as_json: bool) -> None:
     for row in parts or [report]:
         counts = row["written"]
         say(
-            f"Wrote {counts['faces']} faces of {counts['photos']} photos in {counts['files']} "
-            f"file{'s' if counts['files'] != 1 else ''} to {row['output']} ({report['to']})."
+            f"Wrote {several(counts, 'faces')} of {several(counts, 'photos')} in "
+            f"{several(counts, 'files')} to {row['output']} ({report['to']})."
         )

@@ -99,6 +99,20 @@ def check_selection(ctx: click.Context, sources: Sequence[Path], given: dict[str
             raise click.UsageError(f"{source} is given twice.", ctx)
 
 
+def check_places(given: dict[str, Any]) -> None:
+    """Raise OutputError for files that are there and may not be replaced: before a long read."""
+    from tufa_cli.selection import part_path
+    from tufa_cli.writing import check_writable
+
+    output, split = given["output"], given["split"]
+    if output is None or given["dry_run"]:
+        return
+    apart = split is not None and not given["one_output"]
+    for place in [part_path(output, name) for name in split.parts] if apart else [output]:
+        if place.is_file():  # what a folder may hold, its format says
+            check_writable(place, given["overwrite"])
+
+
 def chosen(
     readings: Sequence[tuple[str, Iterator[AnnotatedImage]]],
     given: dict[str, Any],
@@ -245,21 +259,21 @@ def _in_one(
 def selection_lines(report: dict[str, Any]) -> Iterator[str]:
     """The report of ``chosen`` and ``targets`` as lines for people."""
     for step in report["selection"]:
-        line = f"{step['step']}: {_several(step, 'photos')}, {_several(step, 'faces')} left"
+        line = f"{step['step']}: {several(step, 'photos')}, {several(step, 'faces')} left"
         if "faces_dropped" in step:
-            faces, photos = (_several(step, f"{what}_dropped") for what in ("faces", "photos"))
+            faces, photos = (several(step, f"{what}_dropped") for what in ("faces", "photos"))
             line += f" ({faces} and {photos} dropped)"
         yield line + "."
     parts = report.get("parts", [])
     total = sum(row["photos"] for row in parts)
     for row in parts:
         share = f"{100 * row['photos'] / total:.1f}%"
-        groups = "" if report["group_by"] == "photo" else f" in {_several(row, 'groups')}"
-        counts = f"{_several(row, 'photos')} ({share}), {_several(row, 'faces')}"
+        groups = "" if report["group_by"] == "photo" else f" in {several(row, 'groups')}"
+        counts = f"{several(row, 'photos')} ({share}), {several(row, 'faces')}"
         yield f"{row['part']}: {counts}{groups}."
 
 
-def _several(row: dict[str, Any], key: str) -> str:
+def several(row: dict[str, Any], key: str) -> str:
     """A count with its noun: "1 face", "2 faces"."""
     noun = key.partition("_")[0]
     return f"{row[key]} {noun.removesuffix('s') if row[key] == 1 else noun}"

@@ -134,9 +134,12 @@ class CocoFile:
         """A record per entry of ``images``, in their order."""
         with uncollected():
             faces = self._faces()
-        names = [row.get("file_name") for row in self.data["images"] if isinstance(row, dict)]
+        rows = [row for row in self.data["images"] if isinstance(row, dict)]
+        names = [name for row in rows if isinstance(name := row.get("file_name"), str)]
         root = self.options.root
-        common = common_folder((name for name in names if isinstance(name, str)), root)
+        common = common_folder(names, root)
+        if again := len(names) - len(set(names)):
+            self.options.note(f"{self.path}: {again} photos are named more than once")
         folder = None if root is None else str(root)
         for number, row in enumerate(self.data["images"]):
             try:

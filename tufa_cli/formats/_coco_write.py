@@ -51,7 +51,7 @@ def document(
     """
     image_ids, lost = ids_for(image.id for image in images)
     face_ids, faces_lost = ids_for(face.id for image in images for face in image.faces)
-    again = "ids of {} are not unique, so that all are numbered anew"
+    again = "ids of {} are numbered anew, as some are there twice"
     options.tell({again.format("photos"): lost, again.format("faces"): faces_lost})
     for image in images:
         written_name(image.path, target)

@@ -37,6 +37,13 @@ TURNED = "rectangles are turned: the upright ones around them are taken"
 _OCCLUDED_SUFFIX = re.compile(r"[-_. ]?\(?occluded\)?$", re.IGNORECASE)
 
 
+_NAMES_HINT = "the setting names lists what the points are called; a scheme's file may, too"
+
+
+class UnknownPoint(ValueError):
+    """A point of a name that the scheme, or the setting ``names``, does not have."""
+
+
 @dataclass(slots=True)
 class Point:
     """A named point: x, y in image pixels, its visibility, and a model's confidence in it."""
@@ -123,7 +130,7 @@ class Draft:
             index = order.index.get(name)
             if index is None:
                 of = f" of {order.scheme}" if order.scheme is not None else ""
-                raise ValueError(f"no point{of} is called '{name[:40]}'")
+                raise UnknownPoint(f"no point{of} is called '{name[:40]}'")
             if taken.get(index, UNLABELLED) != UNLABELLED:
                 raise ValueError(f"two points of one face are called '{name[:40]}'")
             taken[index] = point.state
@@ -159,7 +166,8 @@ def faces_of(
             face = draft.face(orders)
         except ValueError as error:
             problem = f"{draft.where}: {error}" if draft.where else str(error)
-            options.failed(InputError(path, problem, draft.line, hint))
+            way = _NAMES_HINT if isinstance(error, UnknownPoint) else hint
+            options.failed(InputError(path, problem, draft.line, way))
             continue
         if tally.took(face) and face is not None:
             faces.append(face)

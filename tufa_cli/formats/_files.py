@@ -21,6 +21,9 @@ from tufa_cli.writing import BUFFER, replacing_text, write_bytes
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp")
 
+#: What to do about a photo above its folder, or with a path of another machine.
+RELATIVE_HINT = "--prefix-sources, or --images for labelme, gives photos paths in one folder"
+
 _DRIVE = re.compile(r"[A-Za-z]:")
 _FACE_SUFFIX = re.compile(r"(.+)_\d+$")
 
@@ -135,7 +138,7 @@ def check_name(path: str, where: Path, beside: Sequence[str] = (), marks: str = 
     try:
         photo_name(path)  # what a reader would refuse is not written
     except ValueError as error:
-        raise OutputError(f"{where}: {error}", "give photo paths relative to one folder") from None
+        raise OutputError(f"{where}: {error}", RELATIVE_HINT) from None
     return path
 
 
@@ -146,7 +149,7 @@ def inside(target: Path, relative: str) -> Path:
         raise OutputError(
             f"{relative}: the photo's path leaves its folder, so there is no place for it in "
             f"{target}",
-            "give photo paths relative to one folder",
+            RELATIVE_HINT,
         )
     return target.joinpath(*parts)
 

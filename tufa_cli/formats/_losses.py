@@ -22,6 +22,7 @@ from tufa_cli.formats._base import (
     states,
 )
 from tufa_cli.formats._ids import Place
+from tufa_cli.formats._names import scheme_named
 
 Check = Callable[[Face], bool]
 
@@ -255,7 +256,7 @@ class Preparation:
             raise OutputError(
                 f"{image.path}: a face of {len(face.points_px)} points; "
                 f"{self._chosen.NAME} holds {caps.counts_text}",
-                "write coco or pts, which hold any number of points",
+                _way_on(face, self._chosen),
             )
         bad = _misplaced(image, face, self._chosen, self._options)
         if not caps.missing:
@@ -292,6 +293,15 @@ def _misplaced(
     if outside is not None:
         bad |= outside(face, image)
     return bad
+
+
+def _way_on(face: Face, chosen: Format) -> str:
+    """What to do about a face of another number of points than a format holds."""
+    own = getattr(chosen, "SCHEME", None) or next(iter(getattr(chosen, "SCHEMES", {}).values()), "")
+    hint = "write coco or pts, which hold any number of points"
+    if scheme_named(face.scheme) and scheme_named(own):
+        hint = f"--scheme {own} converts the labels, or {hint}"
+    return hint
 
 
 def _without(face: Face, bad: NDArray[np.bool_]) -> Face:

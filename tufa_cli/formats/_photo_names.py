@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tufa_cli.errors import OutputError
-from tufa_cli.formats._files import photo_name, photo_path
+from tufa_cli.formats._files import RELATIVE_HINT, photo_name, photo_path
 
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:/")
 
@@ -45,8 +45,7 @@ def written_name(path: str, target: Path) -> str:
     try:
         return photo_name(path) and path
     except ValueError as error:
-        hint = "give photo paths relative to one folder"
-        raise OutputError(f"{target}: {error}", hint) from None
+        raise OutputError(f"{target}: {error}", RELATIVE_HINT) from None
 
 
 def stored_name(value: object, key: str, common: str | None = None) -> str:

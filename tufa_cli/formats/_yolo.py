@@ -267,6 +267,7 @@ def _in_folder(
 
     labels = labels_of(folder / "x").parent
     photos = folder if root is None else _own_root(root, folder)
+    shared = root is not None and _are_shared(photos, data, root)
     stems: dict[str, list[str]] = {}
     for place, wanted in ((photos, True), (labels, False)):
         if not place.is_dir():
@@ -283,6 +284,8 @@ def _in_folder(
         raise InputError(data.path, f"{key}: no folder {folder}", hint="--images names the photos'")
     for stem in sorted(stems):
         file = labels / f"{stem}.txt"
+        if shared and not is_photo(file):
+            continue  # another part's photo, or nobody's
         for name in stems[stem] or [f"{stem}.jpg"]:
             yield Item(name, photos, bool(stems[stem]), file if is_photo(file) else None, split)
 
@@ -295,6 +298,12 @@ def _is_labels(name: str) -> bool:
 def _own_root(root: Path, folder: Path) -> Path:
     """The photos of one list below the folder that the caller named."""
     return root / folder.name if (root / folder.name).is_dir() else root
+
+
+def _are_shared(photos: Path, data: DataSet, root: Path) -> bool:
+    """Whether a folder below ``root`` has the photos of several parts, and so tells none."""
+    folders = (path for key in data.lists for path in _places(data, key))
+    return sum(_own_root(root, folder) == photos for folder in folders) > 1
 
 
 def _below(folder: Path) -> Iterator[str]:

@@ -78,7 +78,7 @@ def _sniff_file(path: Path) -> Sniff:
         try:
             points_of(table.cells(first[found.rows], found.rows), found.xs, found.ys, 0)
         except ValueError as error:
-            return Sniff(False, f"its first row: {error}")
+            return Sniff(False, f"its first row: {error}", near=found.rows > 0)
     return Sniff(True, f"columns for {len(found.xs)} points")
 
 

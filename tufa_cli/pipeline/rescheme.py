@@ -33,6 +33,7 @@ KINDS = {POINT: "exact", MEAN: "exact", CURVE: "interpolated", TABLE: "table"}
 PREDICTED, MOVED = "predicted", "moved"
 
 _FROM_HINT = "--from-scheme names the scheme of SOURCE"
+_ONLY_HINT = f"{_FROM_HINT}; --on-error skip leaves such faces out"
 
 OnError = Callable[[InputError], None]
 
@@ -261,7 +262,8 @@ class Rescheme:
             scheme = self._known(face.scheme)
             if scheme is None:
                 said = f"'{face.scheme}', which is none that ships" if face.scheme else "not told"
-                raise InputError(image.path, f"a face's scheme is {said}", hint=_FROM_HINT)
+                problem = f"the scheme of a face of {len(face.points_px)} points is {said}"
+                raise InputError(image.path, problem, hint=_ONLY_HINT)
             link = self.links[face.scheme or ""] = self._linked(scheme, self.target)
         source = link.way.source
         if len(face.points_px) != len(source):
