@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from tufa_cli.data.finder_light import disturb_crops
 from tufa_cli.data.finder_store import FinderFaces
 from tufa_cli.detect.second_look import SecondConfig, SecondNet
 from tufa_cli.errors import TufaError
 from tufa_cli.training.finder_config import SecondTrainConfig
-from tufa_cli.training.finder_second import KEPT, Finds, _disturb, _meaning, train_second
+from tufa_cli.training.finder_second import KEPT, Finds, _meaning, train_second
 
 CONFIG = SecondTrainConfig(steps=40, batch_size=32, ema=0.9, lr=4e-3)
 
@@ -93,9 +94,9 @@ def test_disturbing_leaves_most_of_a_crop_and_all_of_the_finds(finds):
     config = replace(CONFIG, patched=1.0)
     crops = finds.pixels[:, 8:56, 8:56].copy()
     before, kept = crops.copy(), finds.pixels.copy()
-    _disturb(crops, config, np.random.default_rng(0))
+    disturb_crops(crops, config, np.random.default_rng(0))
     changed = (crops != before).any(axis=-1).mean(axis=(1, 2))
     assert changed.max() > 0.2 and changed.max() <= 0.4
-    _disturb(crops, replace(CONFIG, lit=1.0, blurred=1.0), np.random.default_rng(0))
+    disturb_crops(crops, replace(CONFIG, lit=1.0, blurred=1.0), np.random.default_rng(0))
     assert crops.dtype == np.uint8 and (crops != before).any()
     np.testing.assert_array_equal(finds.pixels, kept)

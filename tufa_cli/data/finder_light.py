@@ -6,6 +6,7 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from tufa_cli.data.finder_layers import FloatArray, Rgb
 
@@ -41,6 +42,42 @@ def _through(picture: Rgb, curves: FloatArray) -> Rgb:
     """curves: (256, 3) what each value of each channel becomes, 1 for 255."""
     table = np.clip(curves * 255, 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(picture, table.reshape(1, 256, 3)), np.uint8)
+
+
+class CropChances(Protocol):
+    """Chance of each disturbance of a crop, 0..1."""
+
+    @property
+    def lit(self) -> float: ...
+    @property
+    def patched(self) -> float: ...
+    @property
+    def blurred(self) -> float: ...
+
+
+def disturb_crops(
+    pixels: NDArray[np.uint8], chances: CropChances, rng: np.random.Generator
+) -> None:
+    """Other light, a hidden side and blur, in place; (N, S, S, 3) crops.
+
+    Finds of a face finder are few, and are seen a hundred times each.
+    """
+    size = pixels.shape[1]
+    lit, patched, blurred = (
+        np.flatnonzero(rng.random(len(pixels)) < chance)
+        for chance in (chances.lit, chances.patched, chances.blurred)
+    )
+    for i in patched:
+        # From a side, at most two fifths of it; what is laid over comes from any other crop.
+        depth, side = int(rng.integers(size // 12, size * 2 // 5)), int(rng.integers(4))
+        view = np.rot90(pixels[i], side)
+        view[:depth] = np.rot90(pixels[rng.integers(len(pixels))], side)[:depth]
+    for i in blurred:
+        small = int(rng.integers(size // 5 + 1, size * 2 // 3))
+        shrunk = cv2.resize(pixels[i], (small, small), interpolation=cv2.INTER_AREA)
+        pixels[i] = cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_LINEAR)
+    for i in lit:
+        pixels[i] = own_light(pixels[i], rng)
 
 
 def disturbed(picture: Rgb, chances: Chances, rng: np.random.Generator) -> Rgb:

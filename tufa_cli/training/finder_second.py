@@ -7,14 +7,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 
-from tufa_cli.data.finder_light import own_light
+from tufa_cli.data.finder_light import disturb_crops
 from tufa_cli.data.finder_scenes import Scene, SceneMaker
 from tufa_cli.data.finder_store import FinderFaces
 from tufa_cli.detect.base import FLIP
@@ -205,34 +204,13 @@ def _batch(
     pixels[mirrored] = pixels[mirrored, :, ::-1]
     boxes[mirrored, 0] *= -1
     points[mirrored] = points[mirrored][:, FLIP] * [-1, 1] + [1, 0]
-    _disturb(pixels, config, rng)
+    disturb_crops(pixels, config, rng)
     truth = (
         torch.from_numpy(finds.face[chosen]),
         torch.from_numpy(boxes.astype(np.float32)),
         torch.from_numpy(points.astype(np.float32)),
     )
     return torch.from_numpy(pixels).permute(0, 3, 1, 2), truth
-
-
-def _disturb(
-    pixels: NDArray[np.uint8], config: SecondTrainConfig, rng: np.random.Generator
-) -> None:
-    """Light, hiding and blur, in place: the finds are few, and are seen a hundred times each."""
-    lit, patched, blurred = (
-        np.flatnonzero(rng.random(len(pixels)) < chance)
-        for chance in (config.lit, config.patched, config.blurred)
-    )
-    for i in patched:
-        # From a side, at most two fifths of it; what is laid over comes from anywhere else.
-        depth, side = int(rng.integers(4, CROP * 2 // 5)), int(rng.integers(4))
-        view = np.rot90(pixels[i], side)
-        view[:depth] = np.rot90(pixels[rng.integers(len(pixels))], side)[:depth]
-    for i in blurred:
-        small = int(rng.integers(10, 32))
-        shrunk = cv2.resize(pixels[i], (small, small), interpolation=cv2.INTER_AREA)
-        pixels[i] = cv2.resize(shrunk, (CROP, CROP), interpolation=cv2.INTER_LINEAR)
-    for i in lit:
-        pixels[i] = own_light(pixels[i], rng)
 
 
 def _loss(
