@@ -15,13 +15,16 @@ NAMED = "the names of the points (T_k0, T_k1, T_k2 and 2 more)"
 CLASS = "that faces are called 'T_class' is not kept"
 POINTS = "points have attributes of their own, which are not kept"
 TURNED = "1 rectangles are turned: the upright ones around them are taken"
+COCO_HEAD = (
+    "what the file says of itself (info, licenses, ids of categories, supercategories) is not kept"
+)
 #: What a format's own reader leaves out: a word of the file -> what is said of it. The names of
 #: the points and the class are left out by all but dlib.
 LEFT_OUT = {
     "coco": {
-        "T_info": "what the file says of itself (info, licenses) is not kept",
-        "T_license": "what the file says of itself (info, licenses) is not kept",
-        "T_super": CLASS,
+        "T_info": COCO_HEAD,
+        "T_license": COCO_HEAD,
+        "T_super": COCO_HEAD,
     },
     "cvat": {
         "T_task": "what <meta> says of the task is not kept",

@@ -136,7 +136,7 @@ def test_coco_instances_hold_no_face(put: Put) -> None:
     (image,) = read(source, on_note=notes.append)
     assert image.faces == ()
     assert notes == [
-        f"{source}: what the file says of itself (info) is not kept",
+        f"{source}: what the file says of itself (info, supercategories) is not kept",
         f"{source}: 1 annotations have no labelled face",
     ]
 

@@ -64,6 +64,8 @@ class Category(NamedTuple):
 _NO_CATEGORY = Category(None, 0, False)
 #: Visibility of points that have a place.
 _LABELLED = frozenset([OCCLUDED, VISIBLE])
+#: Supercategories that say nothing more than that a person's face is labelled.
+_GROUPS = ("face", "person", "none", "", None)
 _FACE_WORDS = re.compile(r"face|head", re.IGNORECASE)
 
 
@@ -126,6 +128,12 @@ class CocoFile:
         ours = isinstance(info, dict) and info.get("description") == ABOUT
         what = ["info"] if isinstance(info, dict) and any(info.values()) and not ours else []
         what += ["licenses"] if self.data.get("licenses") else []
+        kinds = self.data.get("categories")
+        kinds = [row for row in kinds if isinstance(row, dict)] if isinstance(kinds, list) else []
+        if [row.get("id") for row in kinds] != [*range(1, len(kinds) + 1)]:
+            what.append("ids of categories")
+        if any(row.get("supercategory", "face") not in _GROUPS for row in kinds):
+            what.append("supercategories")
         if what:
             said = ", ".join(what)
             self.options.note(f"{self.path}: what the file says of itself ({said}) is not kept")
