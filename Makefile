@@ -1,4 +1,4 @@
-# make demo | test | lint | docs | clean. Needs python3 (3.10 or later) and nothing else.
+# make demo | test | test-fast | lint | docs | clean. Needs python3 (3.10 or later) and nothing else.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -6,7 +6,7 @@ PHOTOS ?= examples/photos
 # Two threads suit the small networks here, and keep a test run from taking the whole machine.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test test-fast lint docs clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.installed
@@ -21,6 +21,13 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+# With the extra `fast`, put aside so that all other tests run without it.
+test-fast: $(VENV)/.installed-dev
+	@$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt --no-deps --upgrade --target $(VENV)/fast orjson
+	PYTHONPATH=$(VENV)/fast $(BIN)/python -m pytest tests/formats/test_format_fast.py \
+	  tests/formats/test_format_coco.py tests/formats/test_ids.py tests/formats/test_nothing_unsaid.py \
+	  tests/formats/test_format_reading.py tests/formats/test_uncollected.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
