@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,26 @@ def test_the_toolkit_sees_ids_that_change(tmp_path: Path, monkeypatch: Any) -> N
     monkeypatch.setattr("tufa_cli.formats._coco_write.ids_for", lambda given: ([1, 2, 3], 0))
     problems = round_trip_problems("coco", images, tmp_path / "2", "a.json")
     assert len(problems) == 6 and "the id became 1" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [([9], []), ([1, 2], []), ([3, 7], ["ids of categories"]), ([0, 1], ["ids of categories"])],
+)
+def test_ids_of_several_categories_are_said_to_be_lost(
+    kinds: list[int], said: list[str], tmp_path: Path
+) -> None:
+    """Of a single one nobody asks the id."""
+    names = [{"id": k, "name": f"face {k}", "keypoints": list("abcde")} for k in kinds]
+    rows = [
+        {"id": n, "image_id": 1, "category_id": k, "keypoints": [1.5, 2, 2] * 5}
+        for n, k in enumerate(kinds, start=1)
+    ]
+    image = {"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}
+    data = {"images": [image], "annotations": rows, "categories": names}
+    (tmp_path / "a.json").write_text(json.dumps(data))
+    notes: list[str] = []
+    (found,) = read(tmp_path / "a.json", on_note=notes.append)
+    assert len(found.faces) == len(kinds)
+    heads = [note.partition("of itself ")[2] for note in notes if "of itself" in note]
+    assert heads == [f"({what}) is not kept" for what in said]

@@ -15,9 +15,7 @@ NAMED = "the names of the points (T_k0, T_k1, T_k2 and 2 more)"
 CLASS = "that faces are called 'T_class' is not kept"
 POINTS = "points have attributes of their own, which are not kept"
 TURNED = "1 rectangles are turned: the upright ones around them are taken"
-COCO_HEAD = (
-    "what the file says of itself (info, licenses, ids of categories, supercategories) is not kept"
-)
+COCO_HEAD = "what the file says of itself (info, licenses, supercategories) is not kept"
 #: What a format's own reader leaves out: a word of the file -> what is said of it. The names of
 #: the points and the class are left out by all but dlib.
 LEFT_OUT = {

@@ -130,7 +130,8 @@ class CocoFile:
         what += ["licenses"] if self.data.get("licenses") else []
         kinds = self.data.get("categories")
         kinds = [row for row in kinds if isinstance(row, dict)] if isinstance(kinds, list) else []
-        if [row.get("id") for row in kinds] != [*range(1, len(kinds) + 1)]:
+        ids = [row.get("id") for row in kinds]
+        if len(ids) > 1 and ids != [*range(1, len(ids) + 1)]:
             what.append("ids of categories")
         if any(row.get("supercategory", "face") not in _GROUPS for row in kinds):
             what.append("supercategories")
