@@ -91,12 +91,11 @@ def test_a_crop_in_the_dark_is_judged_as_in_the_light(finds):
 
 
 def test_disturbing_leaves_most_of_a_crop_and_all_of_the_finds(finds):
-    config = replace(CONFIG, patched=1.0)
     crops = finds.pixels[:, 8:56, 8:56].copy()
     before, kept = crops.copy(), finds.pixels.copy()
-    disturb_crops(crops, config, np.random.default_rng(0))
+    disturb_crops(crops, 0.0, 1.0, 0.0, np.random.default_rng(0))
     changed = (crops != before).any(axis=-1).mean(axis=(1, 2))
     assert changed.max() > 0.2 and changed.max() <= 0.4
-    disturb_crops(crops, replace(CONFIG, lit=1.0, blurred=1.0), np.random.default_rng(0))
+    disturb_crops(crops, 1.0, 0.0, 1.0, np.random.default_rng(0))
     assert crops.dtype == np.uint8 and (crops != before).any()
     np.testing.assert_array_equal(finds.pixels, kept)

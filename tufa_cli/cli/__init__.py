@@ -13,7 +13,6 @@ from tufa_cli import __version__
 from tufa_cli.errors import TufaError
 
 EXIT_USER_ERROR = 1
-EXIT_USAGE = 2
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
 

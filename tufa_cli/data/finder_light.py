@@ -44,39 +44,27 @@ def _through(picture: Rgb, curves: FloatArray) -> Rgb:
     return np.asarray(cv2.LUT(picture, table.reshape(1, 256, 3)), np.uint8)
 
 
-class CropChances(Protocol):
-    """Chance of each disturbance of a crop, 0..1."""
-
-    @property
-    def lit(self) -> float: ...
-    @property
-    def patched(self) -> float: ...
-    @property
-    def blurred(self) -> float: ...
-
-
 def disturb_crops(
-    pixels: NDArray[np.uint8], chances: CropChances, rng: np.random.Generator
+    pixels: NDArray[np.uint8], lit: float, patched: float, blurred: float, rng: np.random.Generator
 ) -> None:
-    """Other light, a hidden side and blur, in place; (N, S, S, 3) crops.
+    """Other light, a hidden side and blur, in place, each by its chance; (N, S, S, 3) crops.
 
     Finds of a face finder are few, and are seen a hundred times each.
     """
     size = pixels.shape[1]
-    lit, patched, blurred = (
-        np.flatnonzero(rng.random(len(pixels)) < chance)
-        for chance in (chances.lit, chances.patched, chances.blurred)
+    in_light, hidden, soft = (
+        np.flatnonzero(rng.random(len(pixels)) < chance) for chance in (lit, patched, blurred)
     )
-    for i in patched:
+    for i in hidden:
         # From a side, at most two fifths of it; what is laid over comes from any other crop.
         depth, side = int(rng.integers(size // 12, size * 2 // 5)), int(rng.integers(4))
         view = np.rot90(pixels[i], side)
         view[:depth] = np.rot90(pixels[rng.integers(len(pixels))], side)[:depth]
-    for i in blurred:
+    for i in soft:
         small = int(rng.integers(size // 5 + 1, size * 2 // 3))
         shrunk = cv2.resize(pixels[i], (small, small), interpolation=cv2.INTER_AREA)
         pixels[i] = cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_LINEAR)
-    for i in lit:
+    for i in in_light:
         pixels[i] = own_light(pixels[i], rng)
 
 

@@ -125,8 +125,8 @@ def judge(
 ) -> tuple[NDArray[np.float64], Judgement]:
     """Scores (B,) of crops (B, 3, CROP, CROP), and the mean of what networks say of them.
 
-    first: (B,) the first network's scores. All crops are judged by one network; those that it
-    leaves in doubt by it on their mirror images too, and by the others on both.
+    first: (B,) the first network's scores. All crops are judged by the first of the networks;
+    what it leaves in doubt, by its mirror image too, and by the other networks from both sides.
     """
     plain = networks[0](pixels)
     certain = np.clip(first, 1e-6, 1 - 1e-6)

@@ -204,7 +204,7 @@ def _batch(
     pixels[mirrored] = pixels[mirrored, :, ::-1]
     boxes[mirrored, 0] *= -1
     points[mirrored] = points[mirrored][:, FLIP] * [-1, 1] + [1, 0]
-    disturb_crops(pixels, config, rng)
+    disturb_crops(pixels, config.lit, config.patched, config.blurred, rng)
     truth = (
         torch.from_numpy(finds.face[chosen]),
         torch.from_numpy(boxes.astype(np.float32)),
